@@ -1,0 +1,1 @@
+//! One file per command; stdout is data, stderr is talk.

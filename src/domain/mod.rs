@@ -1,0 +1,26 @@
+//! The pure core: values in, values out.
+//!
+//! No async, no input or output, no clock, no wire forms. Everything a decision depends on is an argument. Own
+//! documents (plans, evidence, audit bodies) derive serde because their stored bytes are hashed; foreign documents
+//! are read elsewhere.
+
+mod ads;
+mod days;
+mod ids;
+mod insight;
+mod money;
+pub mod rung;
+pub mod verdict;
+
+pub use ads::{
+    AccountInfo, Ad, AdSet, Campaign, EffectiveStatus, Fields, Learning, LearningStatus, Objective,
+    Optimisation, Status, Tree,
+};
+pub use days::{DAY_MS, Day, DayError, DayRange, HOUR_MS, Moment, Zone};
+pub use ids::{
+    AccountId, AdId, AdSetId, CampaignId, ClimbId, CreativeId, CustomConversionId, DecisionId,
+    IdError, LineId, ObjectId, OpKey, PixelId, PlanId,
+};
+pub use insight::{ActionCount, InsightRow, SeenRow};
+pub use money::{Currency, Money, MoneyError};
+pub use rung::{Goal, Ladder, Rung};

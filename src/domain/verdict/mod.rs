@@ -1,0 +1,1 @@
+//! Comparing the CPA of two arms, honestly.

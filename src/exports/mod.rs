@@ -1,0 +1,1 @@
+//! Reads Ads Manager exports and insights JSON as people have them.

@@ -1,0 +1,1 @@
+//! The rehearsal world: a seeded market behind the Graph dialect.
