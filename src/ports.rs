@@ -1,10 +1,15 @@
 //! The few traits between the rules and the world.
 //!
 //! [`Transport`] is the seam to Meta, at wire level: requests are plain values, so that the real client's paging,
-//! throttling and error classes run in every rehearsal.
+//! throttling and error classes run in every rehearsal. [`MetaRead`] and [`MetaWrite`] are what the use cases see of
+//! the Graph client; only `app::apply` may hold a [`MetaWrite`]. [`Store`] is history and intentions on disk.
 
 mod clock;
+pub mod meta;
+pub mod store;
 mod transport;
 
 pub use clock::{Clock, SystemClock};
+pub use meta::{MetaClass, MetaError, MetaRead, MetaWrite, WriteOutcome};
+pub use store::{Armed, Record, Store, StoreError};
 pub use transport::{BoxFuture, Method, Request, Response, Transport, TransportError};

@@ -5,12 +5,15 @@
 //! are read elsewhere.
 
 mod ads;
+pub mod audit;
 mod days;
 mod ids;
 mod insight;
 mod money;
+pub mod plan;
 pub mod rung;
 pub mod verdict;
+pub mod write_log;
 
 pub use ads::{
     AccountInfo, Ad, AdSet, Campaign, EffectiveStatus, Fields, Learning, LearningStatus, Objective,

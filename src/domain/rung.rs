@@ -48,6 +48,31 @@ pub struct Rung {
     pub action_type: String,
 }
 
+impl Rung {
+    /// What an ad set on this rung optimises, as one text: goal, event, custom text or conversion. Reads of an ad set
+    /// give the same text, so that the two can be compared.
+    pub fn optimisation_key(&self) -> String {
+        optimisation_key(
+            self.goal.as_str(),
+            self.custom_event_type.as_deref(),
+            self.custom_event_str.as_deref(),
+            self.custom_conversion_id.as_deref(),
+        )
+    }
+}
+
+/// Joins the parts of an optimisation into one comparable text, e.g. `OFFSITE_CONVERSIONS/ADD_TO_CART`.
+pub fn optimisation_key(
+    goal: &str,
+    event: Option<&str>,
+    custom_event: Option<&str>,
+    custom_conversion: Option<&str>,
+) -> String {
+    let parts = [Some(goal), event, custom_event, custom_conversion];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    parts.join("/")
+}
+
 /// An ordered list of rungs, lowest first; the last one is the macro-conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {

@@ -1,0 +1,208 @@
+//! Meta as the use cases see it: typed reads, and writes that must be armed first.
+
+use std::{collections::BTreeMap, future::Future};
+
+use crate::{
+    domain::{
+        AccountId, AccountInfo, CampaignId, Day, DayRange, InsightRow, Moment, ObjectId, Tree,
+        plan::{Aspect, ObjectKind, Op, Template},
+    },
+    ports::store::Armed,
+};
+
+/// What to do about an error, decided by its class and never by its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MetaClass {
+    /// It certainly never left this machine.
+    NotSent,
+    /// Passing: a read is repeated, a write is in doubt.
+    Transient,
+    /// Too many calls: wait. A write is in doubt, since some throttled writes have been applied.
+    Throttled,
+    /// No complete or no readable answer: a read is repeated, a write is in doubt.
+    Lost,
+    /// Token or permission: stop and ask a person.
+    Auth,
+    /// The request itself is refused; repeating it is useless.
+    Refused,
+    /// The event or goal of a published ad set cannot be changed (100/3260011).
+    Immutable,
+    /// The account is blocked or must accept something: freeze writes.
+    Policy,
+    /// The API version is gone (2635): freeze writes.
+    Version,
+    /// Missing, not permitted, or too fresh to be seen (100/33).
+    Gone,
+    /// Asked for too much at once: ask for less.
+    TooMuch,
+    /// Anything else: a write is in doubt, a read brought no data.
+    Unknown,
+}
+
+/// A failed exchange with Meta. Never holds a token; texts from Meta are data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {detail}")]
+pub struct MetaError {
+    /// The class, which decides what happens next.
+    pub class: MetaClass,
+    /// Which operation failed, e.g. `read ad sets of act_1`.
+    pub what: String,
+    /// What came back, in one line.
+    pub detail: String,
+    /// Graph error code, if there was one.
+    pub code: Option<i64>,
+    /// Graph error subcode.
+    pub subcode: Option<i64>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// `fbtrace_id`, which Meta's support asks for.
+    pub trace: Option<String>,
+    /// How long to wait before the next call, in milliseconds, if told.
+    pub wait_ms: Option<i64>,
+}
+
+impl MetaError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self.class {
+            MetaClass::NotSent => "is the address right and the server up? see api.base_url",
+            MetaClass::Transient | MetaClass::Lost => {
+                "passing faults are tried again at the next pull"
+            }
+            MetaClass::Throttled => "wait; the account's call budget refills by itself",
+            MetaClass::Auth => {
+                "check the token and its permissions with `rungwise doctor`, or log in again"
+            }
+            MetaClass::Refused => "Meta refused the request as written; nothing was changed",
+            MetaClass::Immutable => {
+                "a published ad set keeps its event; a climb re-creates the campaign"
+            }
+            MetaClass::Policy => "open Ads Manager: the account needs a person's attention",
+            MetaClass::Version => "set api.version to a current version",
+            MetaClass::Gone => "the object is missing, or this token may not see it",
+            MetaClass::TooMuch => "ask for fewer days with --since",
+            MetaClass::Unknown => "see the audit log for the whole answer",
+        }
+    }
+}
+
+/// One pull of daily ad-set rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledInsights {
+    /// The days asked for; every page of them was read.
+    pub range: DayRange,
+    /// The rows; an ad set without delivery on a day has none.
+    pub rows: Vec<InsightRow>,
+    /// When the last page came.
+    pub fetched_at: Moment,
+}
+
+/// An object found by a marker in its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its id.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Its own switch, in Meta's spelling.
+    pub status: String,
+}
+
+/// Something at Meta that also changes budgets or audiences of an object: an automated rule, a running study, a
+/// budget schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interference {
+    /// `rule`, `study` or `budget_schedule`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What `debug_token` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// Usable now.
+    pub valid: bool,
+    /// When it ends; None = never.
+    pub expires_at: Option<Moment>,
+    /// Granted permissions.
+    pub scopes: Vec<String>,
+    /// `USER`, `SYSTEM_USER`, …
+    pub kind: String,
+}
+
+/// Reads of one ad account, plus the pure rendering of a write into the request it would be.
+///
+/// Every list is read to its last page or fails as a whole; an incomplete list is never returned.
+pub trait MetaRead: Send + Sync {
+    /// The account this reads.
+    fn account_id(&self) -> &AccountId;
+    /// The account.
+    fn account(&self) -> impl Future<Output = Result<AccountInfo, MetaError>> + Send;
+    /// Campaigns with their ad sets and ads, archived and deleted ones left out; of the named ids only, or all of
+    /// them when none is named. A named campaign that no longer exists is simply absent.
+    fn trees(
+        &self,
+        only: &[CampaignId],
+    ) -> impl Future<Output = Result<Vec<Tree>, MetaError>> + Send;
+    /// The aspects of one object as they are now; None when it does not exist or may not be seen.
+    fn aspects(
+        &self,
+        kind: ObjectKind,
+        id: &ObjectId,
+    ) -> impl Future<Output = Result<Option<BTreeMap<Aspect, String>>, MetaError>> + Send;
+    /// Daily ad-set rows of the account, both ends included.
+    fn insights(
+        &self,
+        range: DayRange,
+    ) -> impl Future<Output = Result<PulledInsights, MetaError>> + Send;
+    /// Spend of the whole account per day in minor units: the control total for [`MetaRead::insights`].
+    fn account_spend(
+        &self,
+        range: DayRange,
+    ) -> impl Future<Output = Result<BTreeMap<Day, i64>, MetaError>> + Send;
+    /// Every object of that kind whose name contains `marker`, whatever its status.
+    fn find_marked(
+        &self,
+        kind: ObjectKind,
+        marker: &str,
+    ) -> impl Future<Output = Result<Vec<Found>, MetaError>> + Send;
+    /// Rules, running studies and budget schedules that touch a campaign or its ad sets.
+    fn interference(
+        &self,
+        campaign: &CampaignId,
+    ) -> impl Future<Output = Result<Vec<Interference>, MetaError>> + Send;
+    /// What the token may do and how long.
+    fn token(&self) -> impl Future<Output = Result<TokenInfo, MetaError>> + Send;
+    /// The exact request a write would be; pure, sends nothing.
+    fn template(&self, op: &Op) -> Template;
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Meta said yes.
+    Done {
+        /// The id of what was created.
+        id: Option<ObjectId>,
+        /// `fbtrace_id` or request id, if any.
+        trace: Option<String>,
+    },
+    /// Meta said no, or it never left: nothing was changed.
+    Refused(MetaError),
+    /// Nobody knows.
+    Unknown(MetaError),
+}
+
+/// The write side. Only `app::apply` may hold one, and only an [`Armed`] write can be sent, once.
+pub trait MetaWrite: Send + Sync {
+    /// Sends exactly the armed request; never repeats it.
+    fn send(&self, armed: Armed) -> impl Future<Output = WriteOutcome> + Send;
+    /// Asks Meta whether it would accept a write (`validate_only`), without effect. Errors are what the real call
+    /// would answer.
+    fn validate(&self, request: &Template) -> impl Future<Output = Result<(), MetaError>> + Send;
+}
