@@ -6,6 +6,7 @@
 
 mod ads;
 pub mod audit;
+pub mod climb;
 mod days;
 mod ids;
 mod insight;

@@ -1,0 +1,690 @@
+//! From a wish ("activate", "shift") and what was read to the exact list of writes, with what each costs.
+//!
+//! The planner is pure. Every rule about money lives here: lower before raise, raises in small steps, one write at
+//! which money starts, bounds that hold if this program never comes back.
+
+mod budget;
+mod names;
+
+use serde::Serialize;
+
+use super::{
+    Aspect, Day, HOUR_MS, Moment, Money, ObjectKind, Op, Rung, Status, Target, Tree, Zone,
+    climb::{Climb, Route, RouteKind, Test, Verdict},
+    eligibility::{live_ads, live_adsets},
+    plan::{Expectation, MoneyAtRisk, PlanKind, op_key},
+    policy::{BudgetMode, Limits, Policy},
+};
+
+pub use budget::{Ramp, ramp, scaled};
+pub use names::{marker, named, without_marker};
+
+/// Days a challenger learns at most, plus settling and review: what a test needs beyond its comparison days.
+const OVERHEAD_DAYS: i64 = 7 + 3 + 2;
+/// Days between planning and activation that the dead-man bound allows for approval and review.
+const START_SLACK_DAYS: i64 = 4;
+
+/// Why no plan can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The campaign has no readable daily budget.
+    #[error("campaign {0} has no daily budget that could be matched")]
+    NoBudget(String),
+    /// The rung is not on the ladder.
+    #[error("rung {0} is not on the ladder")]
+    NoRung(String),
+    /// The limits are not configured.
+    #[error("no limits are configured")]
+    NoLimits,
+    /// The plan would break a limit.
+    #[error("{0}")]
+    Limit(String),
+    /// An ad has no creative to share.
+    #[error("ad {0} has no creative that could be shared")]
+    NoCreative(String),
+    /// The state of the climb does not fit the wish.
+    #[error("a {kind} plan makes no sense while the climb is {state}")]
+    State {
+        /// The wish.
+        kind: &'static str,
+        /// The state.
+        state: &'static str,
+    },
+    /// Arithmetic left its range.
+    #[error("an amount is out of range")]
+    Range,
+}
+
+/// A write not yet rendered into a request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Draft {
+    /// Name within the plan.
+    pub key: String,
+    /// The write.
+    pub op: Op,
+    /// Preconditions.
+    pub expects: Vec<Expectation>,
+    /// Not before.
+    pub not_before: Option<Moment>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A plan not yet rendered and sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DraftPlan {
+    /// One line for people.
+    pub title: String,
+    /// What it can cost.
+    pub money: MoneyAtRisk,
+    /// Expiry.
+    pub expires: Moment,
+    /// The writes.
+    pub actions: Vec<Draft>,
+    /// For an activation: the test that begins with it.
+    pub test: Option<Test>,
+}
+
+/// What the planner looks at.
+#[derive(Debug)]
+pub struct Wish<'a> {
+    /// What for.
+    pub kind: PlanKind,
+    /// The climb.
+    pub climb: &'a Climb,
+    /// Policy in force.
+    pub policy: &'a Policy,
+    /// The incumbent as read now.
+    pub source: &'a Tree,
+    /// The challenger as read now.
+    pub challenger: Option<&'a Tree>,
+    /// Random text of this installation.
+    pub install: &'a str,
+    /// Smallest campaign spend cap Meta takes.
+    pub min_spend_cap: Option<Money>,
+    /// Now.
+    pub now: Moment,
+    /// The account's zone.
+    pub zone: &'a Zone,
+}
+
+impl Wish<'_> {
+    /// Makes the plan.
+    pub fn plan(&self) -> Result<DraftPlan, Refusal> {
+        match self.kind {
+            PlanKind::Clone => self.clone_plan(),
+            PlanKind::Split => self.split_plan(),
+            PlanKind::Activate => self.activate_plan(),
+            PlanKind::Shift => self.shift_plan(),
+            PlanKind::End => self.end_plan(),
+            PlanKind::Revert => self.revert_plan(),
+            PlanKind::CleanUp => self.clean_up_plan(),
+        }
+    }
+
+    fn route(&self) -> Result<&Route, Refusal> {
+        self.climb.state.route().ok_or(Refusal::State {
+            kind: self.kind.as_str(),
+            state: self.climb.state.as_str(),
+        })
+    }
+    fn test(&self) -> Result<&Test, Refusal> {
+        self.climb.state.test().ok_or(Refusal::State {
+            kind: self.kind.as_str(),
+            state: self.climb.state.as_str(),
+        })
+    }
+    fn built(&self) -> Result<&Tree, Refusal> {
+        self.challenger.ok_or(Refusal::State {
+            kind: self.kind.as_str(),
+            state: self.climb.state.as_str(),
+        })
+    }
+    fn rung(&self, key: &str) -> Result<&Rung, Refusal> {
+        let found = self.policy.ladder.rungs.iter().find(|r| r.key == key);
+        found.ok_or_else(|| Refusal::NoRung(key.to_owned()))
+    }
+    fn limits(&self) -> Result<Limits, Refusal> {
+        self.policy.limits.ok_or(Refusal::NoLimits)
+    }
+    fn run_rate(&self) -> Result<Money, Refusal> {
+        let none = || Refusal::NoBudget(self.source.campaign.id.to_string());
+        self.source.daily_budget().ok_or_else(none)
+    }
+    fn expires(&self) -> Moment {
+        self.now.plus(self.policy.approval.expires_ms)
+    }
+    fn key(&self, action: &str) -> super::OpKey {
+        op_key(self.install, &self.climb.id, self.climb.attempts, self.kind, action)
+    }
+    fn name(&self, action: &str, source: &str, rung: &str) -> String {
+        let key = self.key(action);
+        named(source, rung, &self.policy.marker_prefix, &key)
+    }
+
+    fn clone_plan(&self) -> Result<DraftPlan, Refusal> {
+        let route = self.route()?;
+        let run_rate = self.run_rate()?;
+        let allowance = allowance(self.policy, route.kind, run_rate)?;
+        let days = self.test_days(route.kind, allowance)?;
+        let ends = bound_end(self.zone, self.zone.day_of(self.now), days);
+        let bound = (route.kind != RouteKind::Placement).then_some(ends);
+        let money = self.money_at_risk(route.kind, run_rate, allowance, days)?;
+        let mut actions = vec![self.clone_campaign(route, allowance, bound, money.extra_total)];
+        let budgets = scaled(self.source, allowance)?;
+        for (i, set) in live_adsets(self.source).enumerate() {
+            let key = format!("adset.{}", i.saturating_add(1));
+            let budget = budgets.iter().find(|(id, _)| *id == set.id).map(|(_, b)| *b);
+            actions.push(self.clone_adset(&key, set, route, budget, bound)?);
+            let ads = live_ads(self.source).filter(|a| a.adset == set.id);
+            for (j, ad) in ads.enumerate() {
+                let ad_key = format!("ad.{}.{}", i.saturating_add(1), j.saturating_add(1));
+                actions.push(self.clone_ad(&ad_key, &key, ad, route)?);
+            }
+        }
+        let verb = match route.kind {
+            RouteKind::Climb => "climb",
+            RouteKind::TestedPlacement => "step down, tested,",
+            RouteKind::Placement => "step down, untested and on probation,",
+        };
+        let title = format!(
+            "Re-create {} for a {verb} from {} to {}: everything PAUSED, no money moves",
+            without_marker(&self.source.campaign.name),
+            route.from,
+            route.to
+        );
+        Ok(DraftPlan { title, money, expires: self.expires(), actions, test: None })
+    }
+
+    fn clone_campaign(&self, route: &Route, allowance: Money, bound: Option<Moment>, total: Money) -> Draft {
+        let campaign = &self.source.campaign;
+        let daily_budget = campaign.daily_budget.map(|_| allowance);
+        let floor_allows = self.min_spend_cap.is_some_and(|floor| total >= floor);
+        let spend_cap = (bound.is_some() && floor_allows).then_some(total);
+        let name = self.name("campaign", &campaign.name, &route.to);
+        let mut expects = vec![self.expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
+        expects.extend(budget_expectations(self.source));
+        Draft {
+            key: "campaign".to_owned(),
+            op: Op::CreateCampaign {
+                source: campaign.id.clone(),
+                name,
+                daily_budget,
+                spend_cap,
+                fields: campaign.fields.clone(),
+            },
+            expects,
+            not_before: None,
+            reason: "the event of a published ad set cannot be changed, so the campaign is re-created".to_owned(),
+        }
+    }
+
+    fn clone_adset(
+        &self,
+        key: &str,
+        set: &super::AdSet,
+        route: &Route,
+        daily_budget: Option<Money>,
+        end_time: Option<Moment>,
+    ) -> Result<Draft, Refusal> {
+        let rung = self.rung(&route.to)?;
+        let expects = vec![self.expect(
+            &set.id,
+            ObjectKind::AdSet,
+            Aspect::Optimisation,
+            &self.rung(&route.from)?.optimisation_key(),
+        )];
+        Ok(Draft {
+            key: key.to_owned(),
+            op: Op::CreateAdSet {
+                source: set.id.clone(),
+                campaign: Target::Created("campaign".to_owned()),
+                name: self.name(key, &set.name, &route.to),
+                rung: Box::new(rung.clone()),
+                pixel_id: set.optimisation.pixel_id.clone(),
+                daily_budget,
+                end_time,
+                attribution: rung.attribution_for(&set.attribution),
+                fields: set.fields.clone(),
+            },
+            expects,
+            not_before: None,
+            reason: format!("same audience, placements and schedule, optimised for {}", rung.title),
+        })
+    }
+
+    fn clone_ad(&self, key: &str, adset: &str, ad: &super::Ad, route: &Route) -> Result<Draft, Refusal> {
+        let creative = ad.creative.clone().ok_or_else(|| Refusal::NoCreative(ad.id.to_string()))?;
+        Ok(Draft {
+            key: key.to_owned(),
+            op: Op::CreateAd {
+                source: ad.id.clone(),
+                adset: Target::Created(adset.to_owned()),
+                name: self.name(key, &ad.name, &route.to),
+                creative,
+                fields: ad.fields.clone(),
+            },
+            expects: Vec::new(),
+            not_before: None,
+            reason: "the same creative, so that both arms show the same posts".to_owned(),
+        })
+    }
+
+    /// Cuts the incumbent to its half in steps before the challenger starts.
+    fn split_plan(&self) -> Result<DraftPlan, Refusal> {
+        let run_rate = self.run_rate()?;
+        let half = allowance(self.policy, self.route()?.kind, run_rate)?;
+        let to = run_rate.checked_sub(half).map_err(|_| Refusal::Range)?;
+        let ramp = self.ramp(run_rate, to)?;
+        let mut actions = Vec::new();
+        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        let last = ramp.last().map_or(self.now, |step| step.at);
+        Ok(DraftPlan {
+            title: format!("Cut {} from {run_rate} to {to} a day before the split test", self.source.campaign.id),
+            money: self.no_money("every cut can be undone by a raise")?,
+            expires: last.plus(self.policy.approval.expires_ms),
+            actions,
+            test: None,
+        })
+    }
+
+    fn activate_plan(&self) -> Result<DraftPlan, Refusal> {
+        let route = self.route()?;
+        let built = self.built()?;
+        let placed = route.kind == RouteKind::Placement;
+        let run_rate = self.run_rate()?;
+        let challenger_budget =
+            built.daily_budget_when_on().ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
+        let today = self.zone.day_of(self.now);
+        let bound = built.adsets.iter().filter_map(|s| s.end_time).min();
+        let last_day = bound.map_or(today.plus(PROBATION_DAYS), |end| self.zone.day_of(end));
+        let days = last_day.since(today).max(1);
+        let money = self.money_at_risk(route.kind, run_rate, challenger_budget, days)?;
+        let mut actions = Vec::new();
+        if !placed {
+            actions.push(self.pause_rule(built, money.extra_total));
+        }
+        for (i, ad) in built.ads.iter().enumerate() {
+            let target = Target::from(&ad.id);
+            actions.push(self.switch(&format!("ad.{}", i + 1), target, ObjectKind::Ad, Status::Active, ON_AD));
+        }
+        for (i, set) in built.adsets.iter().enumerate() {
+            let target = Target::from(&set.id);
+            let key = format!("adset.{}", i + 1);
+            actions.push(self.switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET));
+        }
+        if placed {
+            let target = Target::from(&self.source.campaign.id);
+            let mut off = self.switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
+            off.expects.extend(budget_expectations(self.source));
+            actions.push(off);
+        }
+        let target = Target::from(&built.campaign.id);
+        let mut on = self.switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
+        on.expects.extend(budget_expectations(built));
+        if !placed {
+            on.expects.push(self.expect(&self.source.campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE"));
+            on.expects.extend(budget_expectations(self.source));
+        }
+        actions.push(on);
+        let test = Test {
+            route: route.clone(),
+            challenger: built.campaign.id.clone(),
+            activated: self.now,
+            first_day: today.plus(1),
+            last_day,
+            incumbent_budget: run_rate,
+            challenger_budget,
+            run_rate: self.original_run_rate(route.kind, run_rate, challenger_budget)?,
+            not_before: None,
+            looks: 0,
+            rule: None,
+        };
+        let title = format!(
+            "Turn on the {} campaign at {challenger_budget} a day{}",
+            route.to,
+            if placed { ", in place of the present one" } else { ", beside the present one" }
+        );
+        Ok(DraftPlan { title, money, expires: self.expires(), actions, test: Some(test) })
+    }
+
+    /// What the line spent before the test: in a split both halves together.
+    fn original_run_rate(&self, kind: RouteKind, now: Money, challenger: Money) -> Result<Money, Refusal> {
+        if kind != RouteKind::Placement && self.policy.compare.budget_mode == BudgetMode::Split {
+            return now.checked_add(challenger).map_err(|_| Refusal::Range);
+        }
+        Ok(now)
+    }
+
+    fn shift_plan(&self) -> Result<DraftPlan, Refusal> {
+        let test = self.test()?;
+        let built = self.built()?;
+        let mut actions = Vec::new();
+        self.lift_bounds(test, built, &mut actions);
+        let ramp = self.ramp(test.challenger_budget, test.run_rate)?;
+        let first_cut = test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
+        if first_cut.is_positive() && first_cut < self.run_rate()? {
+            self.set_budget("cut.0", self.source, self.run_rate()?, first_cut, None, &mut actions)?;
+        }
+        let mut winner = test.challenger_budget;
+        let mut loser = first_cut;
+        for (i, step) in ramp.iter().enumerate() {
+            let n = i.saturating_add(1);
+            let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
+            if left.is_positive() {
+                self.set_budget(&format!("cut.{n}"), self.source, loser, left, Some(step.at), &mut actions)?;
+            } else {
+                actions.push(self.pause_loser(Some(step.at)));
+            }
+            self.set_budget(&format!("raise.{n}"), built, winner, step.to, Some(step.at), &mut actions)?;
+            (winner, loser) = (step.to, left);
+        }
+        if ramp.is_empty() {
+            actions.push(self.pause_loser(None));
+        }
+        let last = ramp.last().map_or(self.now, |step| step.at);
+        let title = if ramp.is_empty() {
+            format!("Promote {}: pause the {} campaign; the line spends {} a day again", test.route.to, test.route.from, test.run_rate)
+        } else {
+            let n = ramp.len();
+            format!("Promote {}: move the budget in {n} steps until {}", test.route.to, self.zone.day_of(last))
+        };
+        Ok(DraftPlan {
+            title,
+            money: self.no_money("the paused campaign can be turned on again")?,
+            expires: last.plus(self.policy.approval.expires_ms),
+            actions,
+            test: None,
+        })
+    }
+
+    fn pause_loser(&self, not_before: Option<Moment>) -> Draft {
+        let target = Target::from(&self.source.campaign.id);
+        let mut off = self.switch("loser", target, ObjectKind::Campaign, Status::Paused, OFF_LOSER);
+        off.not_before = not_before;
+        off
+    }
+
+    fn end_plan(&self) -> Result<DraftPlan, Refusal> {
+        let test = self.test()?;
+        let built = self.built()?;
+        let target = Target::from(&built.campaign.id);
+        let mut actions = vec![self.switch("challenger", target, ObjectKind::Campaign, Status::Paused, OFF_TEST)];
+        if let Some(rule) = &test.rule {
+            actions.push(self.delete_rule(rule));
+        }
+        let now = self.run_rate()?;
+        let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
+        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        let last = ramp.last().map_or(self.now, |step| step.at);
+        let verdict = match &self.climb.state {
+            super::climb::State::Judged { verdict, .. } => *verdict,
+            _ => Verdict::Aborted,
+        };
+        Ok(DraftPlan {
+            title: format!("End the test ({}): pause the {} campaign", verdict.as_str(), test.route.to),
+            money: self.no_money("the paused campaign can be turned on again")?,
+            expires: last.plus(self.policy.approval.expires_ms),
+            actions,
+            test: None,
+        })
+    }
+
+    fn revert_plan(&self) -> Result<DraftPlan, Refusal> {
+        let test = self.test()?;
+        let built = self.built()?;
+        let off = Target::from(&built.campaign.id);
+        let on = Target::from(&self.source.campaign.id);
+        let mut back = self.switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
+        back.expects.extend(budget_expectations(self.source));
+        let actions =
+            vec![self.switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED), back];
+        Ok(DraftPlan {
+            title: format!("Go back to {}: the placement did not prove itself", test.route.from),
+            money: self.no_money("either campaign can be turned on again")?,
+            expires: self.expires(),
+            actions,
+            test: None,
+        })
+    }
+
+    fn clean_up_plan(&self) -> Result<DraftPlan, Refusal> {
+        let built = self.built()?;
+        let target = Target::from(&built.campaign.id);
+        let actions = vec![self.switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY)];
+        Ok(DraftPlan {
+            title: "Archive the challenger that was never turned on".to_owned(),
+            money: self.no_money("an archived campaign can be read but not turned on again")?,
+            expires: self.expires(),
+            actions,
+            test: None,
+        })
+    }
+
+    /// At a promotion the bound moves to the approved run-rate before the loser is cut, so that a dead daemon never
+    /// leaves the account dark.
+    fn lift_bounds(&self, test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
+        for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| s.end_time.is_some()) {
+            actions.push(Draft {
+                key: format!("unbound.{}", i.saturating_add(1)),
+                op: Op::SetEndTime { object: Target::from(&set.id), to: None },
+                expects: Vec::new(),
+                not_before: None,
+                reason: "the winner runs on; its test end date goes".to_owned(),
+            });
+        }
+        if built.campaign.spend_cap.is_some() {
+            actions.push(Draft {
+                key: "uncap".to_owned(),
+                op: Op::SetSpendCap { object: Target::from(&built.campaign.id), to: None },
+                expects: Vec::new(),
+                not_before: None,
+                reason: "the winner runs on; its test spend cap goes".to_owned(),
+            });
+        }
+        if let Some(rule) = &test.rule {
+            actions.push(self.delete_rule(rule));
+        }
+    }
+
+    fn delete_rule(&self, rule: &super::ObjectId) -> Draft {
+        Draft {
+            key: "rule".to_owned(),
+            op: Op::DeleteRule { rule: Target::Id(rule.clone()) },
+            expects: Vec::new(),
+            not_before: None,
+            reason: "our own pause rule has done its duty".to_owned(),
+        }
+    }
+
+    fn pause_rule(&self, built: &Tree, spend_over: Money) -> Draft {
+        let name = self.name("rule", &built.campaign.name, "bound");
+        Draft {
+            key: "rule".to_owned(),
+            op: Op::CreatePauseRule { name, campaign: Target::from(&built.campaign.id), spend_over },
+            expects: Vec::new(),
+            not_before: None,
+            reason: "Meta itself pauses the challenger at the authorised total, should this program stop".to_owned(),
+        }
+    }
+
+    fn switch(&self, key: &str, object: Target, kind: ObjectKind, to: Status, reason: &str) -> Draft {
+        let expected = match to {
+            Status::Active | Status::Archived => Some("PAUSED"),
+            Status::Paused => Some("ACTIVE"),
+            Status::Deleted | Status::Other(_) => None,
+        };
+        let expects = expected
+            .map(|value| Expectation {
+                object: object.clone(),
+                kind,
+                aspect: Aspect::Status,
+                value: value.to_owned(),
+            })
+            .into_iter()
+            .collect();
+        let op = Op::SetStatus { object, kind, to };
+        Draft { key: key.to_owned(), op, expects, not_before: None, reason: reason.to_owned() }
+    }
+
+    fn expect<'i, I>(&self, id: &'i I, kind: ObjectKind, aspect: Aspect, value: &str) -> Expectation
+    where
+        Target: From<&'i I>,
+    {
+        Expectation { object: Target::from(id), kind, aspect, value: value.to_owned() }
+    }
+
+    fn ramp(&self, from: Money, to: Money) -> Result<Vec<Ramp>, Refusal> {
+        let max_step = self.policy.limits.and_then(|l| l.max_step);
+        ramp(from, to, &self.policy.shifting, max_step, self.now)
+    }
+
+    fn ramp_actions(
+        &self,
+        name: &str,
+        tree: &Tree,
+        steps: &[Ramp],
+        actions: &mut Vec<Draft>,
+    ) -> Result<(), Refusal> {
+        let mut from = tree.daily_budget_when_on().ok_or(Refusal::Range)?;
+        for (i, step) in steps.iter().enumerate() {
+            let key = format!("{name}.{}", i.saturating_add(1));
+            self.set_budget(&key, tree, from, step.to, Some(step.at), actions)?;
+            from = step.to;
+        }
+        Ok(())
+    }
+
+    /// One change of a tree's daily budget: one write for a campaign budget, one per live ad set otherwise.
+    fn set_budget(
+        &self,
+        key: &str,
+        tree: &Tree,
+        from: Money,
+        to: Money,
+        not_before: Option<Moment>,
+        actions: &mut Vec<Draft>,
+    ) -> Result<(), Refusal> {
+        let reason = format!("daily budget of the tree from {from} to {to}");
+        let mut push = |key: String, object: Target, kind, before: Money, after: Money| {
+            let value = before.minor().to_string();
+            let expects = vec![Expectation { object: object.clone(), kind, aspect: Aspect::DailyBudget, value }];
+            let op = Op::SetDailyBudget { object, kind, to: after };
+            actions.push(Draft { key, op, expects, not_before, reason: reason.clone() });
+        };
+        if tree.campaign.daily_budget.is_some() {
+            push(key.to_owned(), Target::from(&tree.campaign.id), ObjectKind::Campaign, from, to);
+            return Ok(());
+        }
+        let before = scaled(tree, from)?;
+        for (i, (id, after)) in scaled(tree, to)?.into_iter().enumerate() {
+            let was = before.get(i).map_or(after, |(_, b)| *b);
+            push(format!("{key}.{}", i.saturating_add(1)), Target::from(&id), ObjectKind::AdSet, was, after);
+        }
+        Ok(())
+    }
+
+    fn no_money(&self, reversible: &str) -> Result<MoneyAtRisk, Refusal> {
+        let zero = Money::zero(self.run_rate()?.currency());
+        let reversible = reversible.to_owned();
+        Ok(MoneyAtRisk { extra_per_day: zero, extra_total: zero, worst_regret: zero, reversible })
+    }
+
+    /// Days the test may run: what the comparison can need, cut to what the limit of one climb pays for.
+    fn test_days(&self, kind: RouteKind, allowance: Money) -> Result<i64, Refusal> {
+        if kind == RouteKind::Placement {
+            return Ok(PROBATION_DAYS);
+        }
+        let limits = self.limits()?;
+        let wanted = i64::from(self.policy.compare.max_window_days) + OVERHEAD_DAYS;
+        let least = i64::from(self.policy.compare.window_days) + OVERHEAD_DAYS;
+        let paid = affordable_days(limits.max_spend_per_climb, allowance) - START_SLACK_DAYS;
+        if paid < least {
+            return Err(Refusal::Limit(format!(
+                "limits.max_spend_per_climb {} pays for {} days at {allowance} a day; a first look needs {least}",
+                limits.max_spend_per_climb,
+                paid.max(0)
+            )));
+        }
+        Ok(wanted.min(paid) + START_SLACK_DAYS)
+    }
+
+    fn money_at_risk(&self, kind: RouteKind, run_rate: Money, allowance: Money, days: i64) -> Result<MoneyAtRisk, Refusal> {
+        if kind == RouteKind::Placement {
+            let zero = Money::zero(run_rate.currency());
+            let worst = exposure(run_rate, 28)?;
+            let reversible = "the old campaign is only paused and can be turned on again".to_owned();
+            return Ok(MoneyAtRisk { extra_per_day: zero, extra_total: zero, worst_regret: worst, reversible });
+        }
+        let total = exposure(allowance, days)?;
+        let regret = allowance.checked_mul(21).map_err(|_| Refusal::Range)?;
+        let regret = match self.policy.limits {
+            Some(limits) if limits.max_regret_per_climb < regret => limits.max_regret_per_climb,
+            _ => regret,
+        };
+        let split = self.policy.compare.budget_mode == BudgetMode::Split;
+        let extra = if split { Money::zero(run_rate.currency()) } else { allowance };
+        let reversible = "the challenger can be paused at any time; what it spent is spent".to_owned();
+        Ok(MoneyAtRisk { extra_per_day: extra, extra_total: total, worst_regret: regret, reversible })
+    }
+}
+
+/// Longest a placement is watched, in days.
+const PROBATION_DAYS: i64 = 84;
+
+const ON_AD: &str = "ads first: nothing can spend while the campaign is off";
+const ON_SET: &str = "ad sets next: nothing can spend while the campaign is off";
+const ON_CAMPAIGN: &str = "the campaign last: money starts at this one write";
+const ON_OLD: &str = "the old campaign takes the line back";
+const OFF_OLD: &str = "lower before raise: the old campaign stops before the new one starts";
+const OFF_LOSER: &str = "the loser stops; nothing is deleted";
+const OFF_TEST: &str = "the test allowance ends with the verdict";
+const OFF_PLACED: &str = "lower before raise: the placed campaign stops first";
+const AWAY: &str = "a leftover of our own that never spent anything";
+
+/// The challenger's daily budget.
+pub fn allowance(policy: &Policy, kind: RouteKind, run_rate: Money) -> Result<Money, Refusal> {
+    let bp = match (kind, policy.compare.budget_mode) {
+        (RouteKind::Placement, _) => 10_000,
+        (_, BudgetMode::Additive) => policy.compare.allowance_bp.clamp(1, 10_000),
+        (_, BudgetMode::Split) => 5_000,
+    };
+    run_rate.basis_points(bp).map_err(|_| Refusal::Range)
+}
+
+/// What `daily` can spend in `days` days: a day may go 75 % over its budget, a week not over seven times it, so only
+/// the last, unfinished week can end above the sum (Marketing API, budgets: daily flexibility since v24).
+pub fn exposure(daily: Money, days: i64) -> Result<Money, Refusal> {
+    let plain = daily.checked_mul(days.max(0)).map_err(|_| Refusal::Range)?;
+    let flex = daily.basis_points(7_500).map_err(|_| Refusal::Range)?;
+    plain.checked_add(flex).map_err(|_| Refusal::Range)
+}
+
+/// Whole days of `daily` that `cap` pays for, over-delivery of the last one included.
+pub fn affordable_days(cap: Money, daily: Money) -> i64 {
+    let flex = daily.basis_points(7_500).map_or(0, Money::minor);
+    let left = cap.minor().saturating_sub(flex);
+    if daily.is_positive() && left > 0 { left.checked_div(daily.minor()).unwrap_or(0) } else { 0 }
+}
+
+/// The dead-man bound: the end of the last day the test may deliver.
+fn bound_end(zone: &Zone, today: Day, days: i64) -> Moment {
+    let end = zone.start_of(today.plus(days));
+    // Meta keeps whole seconds; an hour boundary also survives its rounding to minutes.
+    Moment::from_millis(end.millis() - end.millis().rem_euclid(HOUR_MS))
+}
+
+/// The present budgets of a tree, as preconditions.
+fn budget_expectations(tree: &Tree) -> Vec<Expectation> {
+    let make = |object: Target, kind, budget: Money| Expectation {
+        object,
+        kind,
+        aspect: Aspect::DailyBudget,
+        value: budget.minor().to_string(),
+    };
+    if let Some(budget) = tree.campaign.daily_budget {
+        return vec![make(Target::from(&tree.campaign.id), ObjectKind::Campaign, budget)];
+    }
+    let sets = tree.adsets.iter();
+    sets.filter_map(|s| Some(make(Target::from(&s.id), ObjectKind::AdSet, s.daily_budget?))).collect()
+}
