@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
-use super::{Campaign, EffectiveStatus, Fields, Ladder, Objective, Rung, Status, Tree, policy::Policy};
+use super::{
+    Campaign, EffectiveStatus, Fields, Ladder, Objective, Rung, Status, Tree, policy::Policy,
+};
 
 /// Ad sets one climb re-creates at most: each is several writes, and the plan must stay readable.
 pub const MAX_ADSETS: usize = 20;
@@ -41,14 +43,17 @@ pub fn refusals(tree: &Tree, policy: &Policy) -> Vec<String> {
         why.push("it is not listed under lines.campaigns".to_owned());
     }
     if let Some(pattern) = policy.protected_by(&campaign.name) {
-        why.push(format!("its name matches the protect pattern {pattern}"));
+        why.push(format!("its name matches the protect pattern {}", pattern.as_str()));
     }
     why.extend(campaign_refusals(campaign));
     let sets: Vec<_> = live_adsets(tree).collect();
     if sets.is_empty() {
         why.push("it has no live ad set".to_owned());
     } else if rung_of(tree, &policy.ladder).is_none() {
-        why.push(format!("its ad sets do not all stand on one rung of the ladder {}", policy.ladder.name));
+        why.push(format!(
+            "its ad sets do not all stand on one rung of the ladder {}",
+            policy.ladder.name
+        ));
     }
     if live_ads(tree).next().is_none() {
         why.push("it has no live ad".to_owned());
@@ -110,7 +115,8 @@ fn adset_refusals(set: &super::AdSet) -> Vec<String> {
     if promoted.and_then(|p| p.get("product_set_id")).is_some() {
         why.push("an ad set sells from a catalogue".to_owned());
     }
-    if set.fields.get("adset_schedule").is_some_and(|s| s.as_array().is_some_and(|a| !a.is_empty())) {
+    if set.fields.get("adset_schedule").is_some_and(|s| s.as_array().is_some_and(|a| !a.is_empty()))
+    {
         why.push("an ad set has a delivery schedule".to_owned());
     }
     why
@@ -123,7 +129,9 @@ fn bid_refusal(strategy: Option<&str>, amount: Option<i64>) -> Option<String> {
         None | Some("LOWEST_COST_WITHOUT_CAP") => {
             Some("it has a bid amount, which cannot be carried to another rung".to_owned())
         }
-        Some("COST_CAP") => Some("it has a cost cap, which cannot be carried to another rung".to_owned()),
+        Some("COST_CAP") => {
+            Some("it has a cost cap, which cannot be carried to another rung".to_owned())
+        }
         Some("LOWEST_COST_WITH_BID_CAP") => {
             Some("it has a bid cap, which cannot be carried to another rung".to_owned())
         }

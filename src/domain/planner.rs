@@ -9,10 +9,10 @@ mod names;
 use serde::Serialize;
 
 use super::{
-    Aspect, Day, HOUR_MS, Moment, Money, ObjectKind, Op, Rung, Status, Target, Tree, Zone,
+    Day, HOUR_MS, Moment, Money, Rung, Status, Tree, Zone,
     climb::{Climb, Route, RouteKind, Test, Verdict},
     eligibility::{live_ads, live_adsets},
-    plan::{Expectation, MoneyAtRisk, PlanKind, op_key},
+    plan::{Aspect, Expectation, MoneyAtRisk, ObjectKind, Op, PlanKind, Target, op_key},
     policy::{BudgetMode, Limits, Policy},
 };
 
@@ -123,22 +123,20 @@ impl Wish<'_> {
     }
 
     fn route(&self) -> Result<&Route, Refusal> {
-        self.climb.state.route().ok_or(Refusal::State {
-            kind: self.kind.as_str(),
-            state: self.climb.state.as_str(),
-        })
+        self.climb
+            .state
+            .route()
+            .ok_or(Refusal::State { kind: self.kind.as_str(), state: self.climb.state.as_str() })
     }
     fn test(&self) -> Result<&Test, Refusal> {
-        self.climb.state.test().ok_or(Refusal::State {
-            kind: self.kind.as_str(),
-            state: self.climb.state.as_str(),
-        })
+        self.climb
+            .state
+            .test()
+            .ok_or(Refusal::State { kind: self.kind.as_str(), state: self.climb.state.as_str() })
     }
     fn built(&self) -> Result<&Tree, Refusal> {
-        self.challenger.ok_or(Refusal::State {
-            kind: self.kind.as_str(),
-            state: self.climb.state.as_str(),
-        })
+        self.challenger
+            .ok_or(Refusal::State { kind: self.kind.as_str(), state: self.climb.state.as_str() })
     }
     fn rung(&self, key: &str) -> Result<&Rung, Refusal> {
         let found = self.policy.ladder.rungs.iter().find(|r| r.key == key);
@@ -196,13 +194,20 @@ impl Wish<'_> {
         Ok(DraftPlan { title, money, expires: self.expires(), actions, test: None })
     }
 
-    fn clone_campaign(&self, route: &Route, allowance: Money, bound: Option<Moment>, total: Money) -> Draft {
+    fn clone_campaign(
+        &self,
+        route: &Route,
+        allowance: Money,
+        bound: Option<Moment>,
+        total: Money,
+    ) -> Draft {
         let campaign = &self.source.campaign;
         let daily_budget = campaign.daily_budget.map(|_| allowance);
         let floor_allows = self.min_spend_cap.is_some_and(|floor| total >= floor);
         let spend_cap = (bound.is_some() && floor_allows).then_some(total);
         let name = self.name("campaign", &campaign.name, &route.to);
-        let mut expects = vec![self.expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
+        let mut expects =
+            vec![self.expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
         expects.extend(budget_expectations(self.source));
         Draft {
             key: "campaign".to_owned(),
@@ -215,7 +220,9 @@ impl Wish<'_> {
             },
             expects,
             not_before: None,
-            reason: "the event of a published ad set cannot be changed, so the campaign is re-created".to_owned(),
+            reason:
+                "the event of a published ad set cannot be changed, so the campaign is re-created"
+                    .to_owned(),
         }
     }
 
@@ -253,7 +260,13 @@ impl Wish<'_> {
         })
     }
 
-    fn clone_ad(&self, key: &str, adset: &str, ad: &super::Ad, route: &Route) -> Result<Draft, Refusal> {
+    fn clone_ad(
+        &self,
+        key: &str,
+        adset: &str,
+        ad: &super::Ad,
+        route: &Route,
+    ) -> Result<Draft, Refusal> {
         let creative = ad.creative.clone().ok_or_else(|| Refusal::NoCreative(ad.id.to_string()))?;
         Ok(Draft {
             key: key.to_owned(),
@@ -280,7 +293,10 @@ impl Wish<'_> {
         self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         Ok(DraftPlan {
-            title: format!("Cut {} from {run_rate} to {to} a day before the split test", self.source.campaign.id),
+            title: format!(
+                "Cut {} from {run_rate} to {to} a day before the split test",
+                self.source.campaign.id
+            ),
             money: self.no_money("every cut can be undone by a raise")?,
             expires: last.plus(self.policy.approval.expires_ms),
             actions,
@@ -293,8 +309,9 @@ impl Wish<'_> {
         let built = self.built()?;
         let placed = route.kind == RouteKind::Placement;
         let run_rate = self.run_rate()?;
-        let challenger_budget =
-            built.daily_budget_when_on().ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
+        let challenger_budget = built
+            .daily_budget_when_on()
+            .ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
         let today = self.zone.day_of(self.now);
         let bound = built.adsets.iter().filter_map(|s| s.end_time).min();
         let last_day = bound.map_or(today.plus(PROBATION_DAYS), |end| self.zone.day_of(end));
@@ -306,7 +323,13 @@ impl Wish<'_> {
         }
         for (i, ad) in built.ads.iter().enumerate() {
             let target = Target::from(&ad.id);
-            actions.push(self.switch(&format!("ad.{}", i + 1), target, ObjectKind::Ad, Status::Active, ON_AD));
+            actions.push(self.switch(
+                &format!("ad.{}", i + 1),
+                target,
+                ObjectKind::Ad,
+                Status::Active,
+                ON_AD,
+            ));
         }
         for (i, set) in built.adsets.iter().enumerate() {
             let target = Target::from(&set.id);
@@ -315,15 +338,22 @@ impl Wish<'_> {
         }
         if placed {
             let target = Target::from(&self.source.campaign.id);
-            let mut off = self.switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
+            let mut off =
+                self.switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
             off.expects.extend(budget_expectations(self.source));
             actions.push(off);
         }
         let target = Target::from(&built.campaign.id);
-        let mut on = self.switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
+        let mut on =
+            self.switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
         on.expects.extend(budget_expectations(built));
         if !placed {
-            on.expects.push(self.expect(&self.source.campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE"));
+            on.expects.push(self.expect(
+                &self.source.campaign.id,
+                ObjectKind::Campaign,
+                Aspect::Status,
+                "ACTIVE",
+            ));
             on.expects.extend(budget_expectations(self.source));
         }
         actions.push(on);
@@ -349,7 +379,12 @@ impl Wish<'_> {
     }
 
     /// What the line spent before the test: in a split both halves together.
-    fn original_run_rate(&self, kind: RouteKind, now: Money, challenger: Money) -> Result<Money, Refusal> {
+    fn original_run_rate(
+        &self,
+        kind: RouteKind,
+        now: Money,
+        challenger: Money,
+    ) -> Result<Money, Refusal> {
         if kind != RouteKind::Placement && self.policy.compare.budget_mode == BudgetMode::Split {
             return now.checked_add(challenger).map_err(|_| Refusal::Range);
         }
@@ -362,7 +397,8 @@ impl Wish<'_> {
         let mut actions = Vec::new();
         self.lift_bounds(test, built, &mut actions);
         let ramp = self.ramp(test.challenger_budget, test.run_rate)?;
-        let first_cut = test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
+        let first_cut =
+            test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
         if first_cut.is_positive() && first_cut < self.run_rate()? {
             self.set_budget("cut.0", self.source, self.run_rate()?, first_cut, None, &mut actions)?;
         }
@@ -372,11 +408,25 @@ impl Wish<'_> {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
             if left.is_positive() {
-                self.set_budget(&format!("cut.{n}"), self.source, loser, left, Some(step.at), &mut actions)?;
+                self.set_budget(
+                    &format!("cut.{n}"),
+                    self.source,
+                    loser,
+                    left,
+                    Some(step.at),
+                    &mut actions,
+                )?;
             } else {
                 actions.push(self.pause_loser(Some(step.at)));
             }
-            self.set_budget(&format!("raise.{n}"), built, winner, step.to, Some(step.at), &mut actions)?;
+            self.set_budget(
+                &format!("raise.{n}"),
+                built,
+                winner,
+                step.to,
+                Some(step.at),
+                &mut actions,
+            )?;
             (winner, loser) = (step.to, left);
         }
         if ramp.is_empty() {
@@ -384,10 +434,17 @@ impl Wish<'_> {
         }
         let last = ramp.last().map_or(self.now, |step| step.at);
         let title = if ramp.is_empty() {
-            format!("Promote {}: pause the {} campaign; the line spends {} a day again", test.route.to, test.route.from, test.run_rate)
+            format!(
+                "Promote {}: pause the {} campaign; the line spends {} a day again",
+                test.route.to, test.route.from, test.run_rate
+            )
         } else {
             let n = ramp.len();
-            format!("Promote {}: move the budget in {n} steps until {}", test.route.to, self.zone.day_of(last))
+            format!(
+                "Promote {}: move the budget in {n} steps until {}",
+                test.route.to,
+                self.zone.day_of(last)
+            )
         };
         Ok(DraftPlan {
             title,
@@ -409,7 +466,8 @@ impl Wish<'_> {
         let test = self.test()?;
         let built = self.built()?;
         let target = Target::from(&built.campaign.id);
-        let mut actions = vec![self.switch("challenger", target, ObjectKind::Campaign, Status::Paused, OFF_TEST)];
+        let mut actions =
+            vec![self.switch("challenger", target, ObjectKind::Campaign, Status::Paused, OFF_TEST)];
         if let Some(rule) = &test.rule {
             actions.push(self.delete_rule(rule));
         }
@@ -422,7 +480,11 @@ impl Wish<'_> {
             _ => Verdict::Aborted,
         };
         Ok(DraftPlan {
-            title: format!("End the test ({}): pause the {} campaign", verdict.as_str(), test.route.to),
+            title: format!(
+                "End the test ({}): pause the {} campaign",
+                verdict.as_str(),
+                test.route.to
+            ),
             money: self.no_money("the paused campaign can be turned on again")?,
             expires: last.plus(self.policy.approval.expires_ms),
             actions,
@@ -437,8 +499,10 @@ impl Wish<'_> {
         let on = Target::from(&self.source.campaign.id);
         let mut back = self.switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
         back.expects.extend(budget_expectations(self.source));
-        let actions =
-            vec![self.switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED), back];
+        let actions = vec![
+            self.switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED),
+            back,
+        ];
         Ok(DraftPlan {
             title: format!("Go back to {}: the placement did not prove itself", test.route.from),
             money: self.no_money("either campaign can be turned on again")?,
@@ -451,7 +515,8 @@ impl Wish<'_> {
     fn clean_up_plan(&self) -> Result<DraftPlan, Refusal> {
         let built = self.built()?;
         let target = Target::from(&built.campaign.id);
-        let actions = vec![self.switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY)];
+        let actions =
+            vec![self.switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY)];
         Ok(DraftPlan {
             title: "Archive the challenger that was never turned on".to_owned(),
             money: self.no_money("an archived campaign can be read but not turned on again")?,
@@ -508,7 +573,14 @@ impl Wish<'_> {
         }
     }
 
-    fn switch(&self, key: &str, object: Target, kind: ObjectKind, to: Status, reason: &str) -> Draft {
+    fn switch(
+        &self,
+        key: &str,
+        object: Target,
+        kind: ObjectKind,
+        to: Status,
+        reason: &str,
+    ) -> Draft {
         let expected = match to {
             Status::Active | Status::Archived => Some("PAUSED"),
             Status::Paused => Some("ACTIVE"),
@@ -568,7 +640,12 @@ impl Wish<'_> {
         let reason = format!("daily budget of the tree from {from} to {to}");
         let mut push = |key: String, object: Target, kind, before: Money, after: Money| {
             let value = before.minor().to_string();
-            let expects = vec![Expectation { object: object.clone(), kind, aspect: Aspect::DailyBudget, value }];
+            let expects = vec![Expectation {
+                object: object.clone(),
+                kind,
+                aspect: Aspect::DailyBudget,
+                value,
+            }];
             let op = Op::SetDailyBudget { object, kind, to: after };
             actions.push(Draft { key, op, expects, not_before, reason: reason.clone() });
         };
@@ -579,7 +656,13 @@ impl Wish<'_> {
         let before = scaled(tree, from)?;
         for (i, (id, after)) in scaled(tree, to)?.into_iter().enumerate() {
             let was = before.get(i).map_or(after, |(_, b)| *b);
-            push(format!("{key}.{}", i.saturating_add(1)), Target::from(&id), ObjectKind::AdSet, was, after);
+            push(
+                format!("{key}.{}", i.saturating_add(1)),
+                Target::from(&id),
+                ObjectKind::AdSet,
+                was,
+                after,
+            );
         }
         Ok(())
     }
@@ -609,12 +692,24 @@ impl Wish<'_> {
         Ok(wanted.min(paid) + START_SLACK_DAYS)
     }
 
-    fn money_at_risk(&self, kind: RouteKind, run_rate: Money, allowance: Money, days: i64) -> Result<MoneyAtRisk, Refusal> {
+    fn money_at_risk(
+        &self,
+        kind: RouteKind,
+        run_rate: Money,
+        allowance: Money,
+        days: i64,
+    ) -> Result<MoneyAtRisk, Refusal> {
         if kind == RouteKind::Placement {
             let zero = Money::zero(run_rate.currency());
             let worst = exposure(run_rate, 28)?;
-            let reversible = "the old campaign is only paused and can be turned on again".to_owned();
-            return Ok(MoneyAtRisk { extra_per_day: zero, extra_total: zero, worst_regret: worst, reversible });
+            let reversible =
+                "the old campaign is only paused and can be turned on again".to_owned();
+            return Ok(MoneyAtRisk {
+                extra_per_day: zero,
+                extra_total: zero,
+                worst_regret: worst,
+                reversible,
+            });
         }
         let total = exposure(allowance, days)?;
         let regret = allowance.checked_mul(21).map_err(|_| Refusal::Range)?;
@@ -624,8 +719,14 @@ impl Wish<'_> {
         };
         let split = self.policy.compare.budget_mode == BudgetMode::Split;
         let extra = if split { Money::zero(run_rate.currency()) } else { allowance };
-        let reversible = "the challenger can be paused at any time; what it spent is spent".to_owned();
-        Ok(MoneyAtRisk { extra_per_day: extra, extra_total: total, worst_regret: regret, reversible })
+        let reversible =
+            "the challenger can be paused at any time; what it spent is spent".to_owned();
+        Ok(MoneyAtRisk {
+            extra_per_day: extra,
+            extra_total: total,
+            worst_regret: regret,
+            reversible,
+        })
     }
 }
 
@@ -686,5 +787,6 @@ fn budget_expectations(tree: &Tree) -> Vec<Expectation> {
         return vec![make(Target::from(&tree.campaign.id), ObjectKind::Campaign, budget)];
     }
     let sets = tree.adsets.iter();
-    sets.filter_map(|s| Some(make(Target::from(&s.id), ObjectKind::AdSet, s.daily_budget?))).collect()
+    sets.filter_map(|s| Some(make(Target::from(&s.id), ObjectKind::AdSet, s.daily_budget?)))
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! Budgets of whole trees: proportional parts that sum to the whole, and ramps of small steps.
 
-use crate::domain::{AdSetId, DAY_MS, Moment, Money, Tree, eligibility::live_adsets, policy::Shifting};
+use crate::domain::{
+    AdSetId, DAY_MS, Moment, Money, Tree, eligibility::live_adsets, policy::Shifting,
+};
 
 use super::Refusal;
 
@@ -33,7 +35,9 @@ pub fn ramp(
         let share = budget.basis_points(shifting.step_bp).map_err(|_| Refusal::Range)?;
         let step = max_step.map_or(share, |cap| share.min(cap));
         if !step.is_positive() || steps.len() >= MAX_STEPS {
-            return Err(Refusal::Limit(format!("{from} cannot be moved to {to} in steps of {step}")));
+            return Err(Refusal::Limit(format!(
+                "{from} cannot be moved to {to} in steps of {step}"
+            )));
         }
         let next = if to < budget {
             budget.checked_sub(step).map(|b| b.max(to))
@@ -101,7 +105,12 @@ mod tests {
     use crate::domain::{Currency, HOUR_MS};
 
     fn shifting() -> Shifting {
-        Shifting { step_bp: 2_000, gap_ms: 48 * HOUR_MS, max_steps_per_week: 3, worsen_margin: 0.15 }
+        Shifting {
+            step_bp: 2_000,
+            gap_ms: 48 * HOUR_MS,
+            max_steps_per_week: 3,
+            worsen_margin: 0.15,
+        }
     }
     fn eur(minor: i64) -> Money {
         Money::from_minor(minor, "EUR".parse::<Currency>().unwrap())
@@ -128,7 +137,8 @@ mod tests {
 
     #[test]
     fn raises_keep_their_distance_and_their_number_per_week() {
-        let steps = ramp(eur(5_000), eur(10_000), &shifting(), None, Moment::from_millis(0)).unwrap();
+        let steps =
+            ramp(eur(5_000), eur(10_000), &shifting(), None, Moment::from_millis(0)).unwrap();
         for pair in steps.windows(2) {
             assert!(pair[1].at.since(pair[0].at) >= 48 * HOUR_MS);
         }
