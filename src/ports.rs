@@ -6,10 +6,12 @@
 
 mod clock;
 pub mod meta;
+mod stop;
 pub mod store;
 mod transport;
 
 pub use clock::{Clock, SystemClock};
 pub use meta::{MetaClass, MetaError, MetaRead, MetaWrite, WriteOutcome};
+pub use stop::{NeverStopped, StopSwitch};
 pub use store::{Armed, Record, Store, StoreError};
 pub use transport::{BoxFuture, Method, Request, Response, Transport, TransportError};

@@ -1,1 +1,97 @@
 //! Use cases over the ports: no SQL, no HTTP, no clock of their own.
+//!
+//! [`Desk`] holds what every use case needs; what may write to Meta is not among it. Only [`apply`] takes a
+//! [`crate::ports::MetaWrite`], and `boot` makes one only in the modes that write.
+
+pub mod apply;
+pub mod collect;
+pub mod commands;
+pub mod decide;
+pub mod journal;
+pub mod lines;
+pub mod propose;
+pub mod pull;
+pub mod reconcile;
+pub mod replay;
+pub mod stop;
+pub mod tick;
+pub mod views;
+
+use crate::{
+    domain::{planner::Refusal, policy::Policy},
+    ports::{MetaError, StoreError},
+};
+
+/// What every use case needs: history, reads of Meta, the time and the policy in force.
+#[derive(Debug)]
+pub struct Desk<'a, S, R, C> {
+    /// History and intentions.
+    pub store: &'a S,
+    /// Reads.
+    pub meta: &'a R,
+    /// The time.
+    pub clock: &'a C,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Who acts, for the audit log: `agent`, or a user name.
+    pub actor: &'a str,
+}
+
+impl<S, R, C> Clone for Desk<'_, S, R, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S, R, C> Copy for Desk<'_, S, R, C> {}
+
+/// Any failure of a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Meta failed.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// No plan can be made.
+    #[error("no plan: {0}")]
+    Plan(#[from] Refusal),
+    /// The plan may not be carried out.
+    #[error(transparent)]
+    NotApproved(#[from] crate::domain::plan::NotApproved),
+    /// Something a person asked for does not exist.
+    #[error("{what} {name:?} does not exist")]
+    Missing {
+        /// What kind of thing.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// What a person asked for is not possible now.
+    #[error("{0}")]
+    NotNow(String, &'static str),
+    /// The account is not what it was.
+    #[error("{0}")]
+    AccountChanged(String),
+}
+
+impl AppError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Store(e) => e.hint(),
+            Self::Meta(e) => e.hint(),
+            Self::Plan(_) => "see `rungwise status` for the gates and limits",
+            Self::NotApproved(_) => "make a fresh plan with `rungwise plan` and approve that one",
+            Self::Missing { hint, .. } | Self::NotNow(_, hint) => hint,
+            Self::AccountChanged(_) => {
+                "nothing is written until a person has looked; a changed currency or zone needs a new --dir"
+            }
+        }
+    }
+}
+
+/// What a use case returns.
+pub type Result<T> = std::result::Result<T, AppError>;

@@ -10,6 +10,7 @@ pub mod climb;
 mod days;
 pub mod eligibility;
 pub mod evidence;
+pub mod guard;
 mod ids;
 mod insight;
 mod money;

@@ -1,0 +1,408 @@
+//! The one door out: carries an approved plan out, one write at a time.
+//!
+//! For each action: re-read what it expects, check the guard rails, commit the intent with its audit link, send once,
+//! commit the outcome, and read back what it promised. Nothing here decides anything, and nothing here repeats a
+//! write; what is in doubt is left to [`crate::app::reconcile`]. Calling it again after a crash at any point goes on
+//! where the write log says it stands.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    app::{Desk, Result, journal},
+    domain::{
+        Moment, ObjectId, Status,
+        climb::PlanOutcome,
+        guard::{self, Blocked},
+        plan::{Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan},
+        write_log::{Entry, WriteStatus},
+    },
+    ports::{
+        Clock, MetaClass, MetaRead, MetaWrite, Record, StopSwitch, Store, WriteOutcome,
+        store::{EndRow, IntentRow, PlanRow, arm},
+    },
+};
+
+/// How long a read may lag behind a write before a missing or different value counts, in milliseconds.
+pub const READ_LAG_MS: i64 = 15 * 60 * 1000;
+
+/// How far a plan got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Every write is done and verified.
+    Done(Bindings),
+    /// The next write waits for its time, a read, or a guard rail; the reason is for people.
+    Waiting(String),
+    /// It ended otherwise; what was created until then is bound.
+    Ended(PlanOutcome, String, Bindings),
+}
+
+/// What the door needs besides the desk.
+#[derive(Debug)]
+pub struct Door<'a, W, K> {
+    /// The write side.
+    pub writer: &'a W,
+    /// The kill switch.
+    pub switch: &'a K,
+    /// Daily budgets of everything managed that is on, in minor units.
+    pub managed_daily_minor: i64,
+    /// Why raises are off.
+    pub no_raises: &'a [String],
+}
+
+/// Carries a plan out as far as it goes now, and records its end when it ends.
+pub async fn apply<S, R, C, W, K>(
+    desk: Desk<'_, S, R, C>,
+    door: &mut Door<'_, W, K>,
+    row: &PlanRow,
+) -> Result<Progress>
+where
+    S: Store,
+    R: MetaRead,
+    C: Clock,
+    W: MetaWrite,
+    K: StopSwitch,
+{
+    let intents = desk.store.intents(Some(&row.hash)).await?;
+    let approvals = desk.store.approvals(&row.hash).await?;
+    let quorum = usize::try_from(desk.policy.approval.quorum).unwrap_or(usize::MAX);
+    let now = desk.clock.now();
+    let made = ApprovedPlan::new(&row.bytes, &row.hash, &approvals, quorum, now, !intents.is_empty());
+    let approved = match made {
+        Ok(approved) => approved,
+        Err(NotApproved::Quorum { .. }) if now <= row.expires => {
+            return Ok(Progress::Waiting("nobody has approved it yet".to_owned()));
+        }
+        Err(NotApproved::Quorum { .. } | NotApproved::Expired { .. }) => {
+            let why = format!("not approved until {}", row.expires);
+            return end(desk, row, PlanOutcome::Expired, why, Bindings::new()).await;
+        }
+        Err(e @ NotApproved::Rejected { .. }) => {
+            return end(desk, row, PlanOutcome::Rejected, e.to_string(), Bindings::new()).await;
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let mut run = Run { desk, door, approved: &approved, intents, bindings: Bindings::new() };
+    let stop = run.actions().await?;
+    let bindings = run.bindings;
+    match stop {
+        None => end(desk, row, PlanOutcome::Done, "every write verified".to_owned(), bindings).await,
+        Some(Halt::Wait(why)) => Ok(Progress::Waiting(why)),
+        Some(Halt::End(outcome, why)) => end(desk, row, outcome, why, bindings).await,
+    }
+}
+
+async fn end<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    row: &PlanRow,
+    outcome: PlanOutcome,
+    why: String,
+    bindings: Bindings,
+) -> Result<Progress> {
+    let at = desk.clock.now();
+    let record = EndRow { outcome: outcome.as_str().to_owned(), why: why.clone(), at };
+    let note = journal::audit(
+        at,
+        "plan_ended",
+        desk.actor,
+        json!({ "plan": row.hash.as_str(), "kind": row.kind.as_str(), "outcome": outcome.as_str(), "why": why }),
+    );
+    desk.store.commit(vec![Record::PlanEnd(row.hash.clone(), record), note]).await?;
+    tracing::info!(plan.hash = %row.hash.plan_id(), outcome = outcome.as_str(), "plan ended: {why}");
+    Ok(match outcome {
+        PlanOutcome::Done => Progress::Done(bindings),
+        _ => Progress::Ended(outcome, why, bindings),
+    })
+}
+
+/// Why the run over the actions stopped before its end.
+enum Halt {
+    Wait(String),
+    End(PlanOutcome, String),
+}
+
+struct Run<'r, 'a, S, R, C, W, K> {
+    desk: Desk<'a, S, R, C>,
+    door: &'r mut Door<'a, W, K>,
+    approved: &'r ApprovedPlan,
+    intents: Vec<IntentRow>,
+    bindings: Bindings,
+}
+
+impl<S, R, C, W, K> Run<'_, '_, S, R, C, W, K>
+where
+    S: Store,
+    R: MetaRead,
+    C: Clock,
+    W: MetaWrite,
+    K: StopSwitch,
+{
+    fn plan(&self) -> &Plan {
+        self.approved.plan()
+    }
+
+    async fn actions(&mut self) -> Result<Option<Halt>> {
+        let approved = self.approved;
+        // Bind everything that exists before the first possible stop, so that even a failed plan tells what it made.
+        for intent in &self.intents {
+            if let Some(id) = &intent.object {
+                self.bindings.insert(intent.action.clone(), id.clone());
+            }
+        }
+        for action in &approved.plan().actions {
+            if let Some(halt) = self.action(action).await? {
+                return Ok(Some(halt));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn action(&mut self, action: &Action) -> Result<Option<Halt>> {
+        let intent = self.intents.iter().find(|i| i.op_key == action.op_key).cloned();
+        let log = intent.iter().flat_map(|i| i.entries.iter().map(|(_, e)| *e));
+        let status = WriteStatus::fold(log).map_err(|e| crate::ports::StoreError::Document {
+            what: format!("write log of {}", action.op_key),
+            why: e.to_string(),
+        })?;
+        match status {
+            WriteStatus::Done if intent.as_ref().is_some_and(|i| i.verified) => Ok(None),
+            WriteStatus::Done => {
+                let since = intent.and_then(|i| i.entries.last().map(|(at, _)| *at));
+                self.verify(action, since).await
+            }
+            WriteStatus::InDoubt => Ok(Some(Halt::Wait(format!("write {} is in doubt", action.key)))),
+            WriteStatus::Refused => {
+                let why = format!("Meta refused {}", action.key);
+                Ok(Some(Halt::End(PlanOutcome::Failed, why)))
+            }
+            WriteStatus::NeverStarted | WriteStatus::Absent => {
+                if let Some(halt) = self.may_start(action).await? {
+                    return Ok(Some(halt));
+                }
+                self.start(action, intent.is_none()).await
+            }
+        }
+    }
+
+    /// Time, preconditions and guard rails.
+    async fn may_start(&mut self, action: &Action) -> Result<Option<Halt>> {
+        let now = self.desk.clock.now();
+        if let Some(at) = action.not_before.filter(|at| now < *at) {
+            return Ok(Some(Halt::Wait(format!("{} is not due before {at}", action.key))));
+        }
+        if let Some(why) = self.stale(action).await? {
+            return Ok(Some(Halt::End(PlanOutcome::Stale, why)));
+        }
+        let raises = self.raises(action).await?;
+        let moved_at = moved_at(self.desk).await?;
+        let facts = guard::Facts {
+            now,
+            policy: self.desk.policy,
+            stopped: self.door.switch.stopped(),
+            managed_daily_minor: self.door.managed_daily_minor,
+            raises_minor: raises,
+            moved_at: &moved_at,
+            no_raises: self.door.no_raises,
+        };
+        match guard::allow(action, &facts) {
+            Ok(()) => {
+                self.door.managed_daily_minor = self.door.managed_daily_minor.saturating_add(raises);
+                Ok(None)
+            }
+            Err(blocked) => Ok(Some(self.blocked(action, &blocked).await?)),
+        }
+    }
+
+    async fn blocked(&self, action: &Action, blocked: &Blocked) -> Result<Halt> {
+        let why = blocked.to_string();
+        if blocked.passes_with_time() {
+            return Ok(Halt::Wait(why));
+        }
+        let body = json!({ "op_key": action.op_key, "plan": self.approved.hash().as_str(), "why": why });
+        let note = journal::audit(self.desk.clock.now(), "write_blocked", self.desk.actor, body);
+        self.desk.store.commit(vec![note]).await?;
+        Ok(Halt::End(PlanOutcome::Failed, why))
+    }
+
+    /// The first expectation that no longer holds, in words.
+    async fn stale(&self, action: &Action) -> Result<Option<String>> {
+        let mut read: BTreeMap<(ObjectKind, ObjectId), Option<BTreeMap<Aspect, String>>> = BTreeMap::new();
+        for expected in &action.expects {
+            let Some(id) = expected.object.resolve(&self.bindings) else {
+                return Ok(Some(format!("{} does not exist yet", expected.object.template())));
+            };
+            let key = (expected.kind, id.clone());
+            if !read.contains_key(&key) {
+                read.insert(key.clone(), self.desk.meta.aspects(expected.kind, &id).await?);
+            }
+            let found = read.get(&key).and_then(Option::as_ref).and_then(|a| a.get(&expected.aspect));
+            if found != Some(&expected.value) {
+                let is = found.map_or("unreadable", String::as_str);
+                let (aspect, was) = (expected.aspect, &expected.value);
+                return Ok(Some(format!(
+                    "{aspect} of {id} is {is}, the plan expected {was}: somebody changed it, and a person's edit wins"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How much a write raises the sum of daily budgets that are on, in minor units.
+    async fn raises(&self, action: &Action) -> Result<i64> {
+        let minor = |text: Option<&String>| text.and_then(|t| t.parse::<i64>().ok()).unwrap_or(0);
+        match &action.op {
+            Op::SetDailyBudget { object, kind, to } => {
+                let Some(id) = object.resolve(&self.bindings) else { return Ok(0) };
+                let now = self.desk.meta.aspects(*kind, &id).await?.unwrap_or_default();
+                Ok(to.minor().saturating_sub(minor(now.get(&Aspect::DailyBudget))))
+            }
+            Op::SetStatus { object, kind: ObjectKind::Campaign, to } => {
+                let Some(id) = object.resolve(&self.bindings) else { return Ok(0) };
+                let id = crate::domain::CampaignId::new(id.as_str()).expect("an object id is digits");
+                let trees = self.desk.meta.trees(std::slice::from_ref(&id)).await?;
+                let budget = trees.first().and_then(crate::domain::Tree::daily_budget_when_on);
+                let budget = budget.map_or(0, crate::domain::Money::minor);
+                Ok(match to {
+                    Status::Active => budget,
+                    _ => budget.saturating_neg(),
+                })
+            }
+            _ => Ok(0),
+        }
+    }
+
+    async fn start(&mut self, action: &Action, first: bool) -> Result<Option<Halt>> {
+        let rendered = self.desk.meta.template(&action.op);
+        let bound = action.request.bind(&self.bindings);
+        let Some(request) = bound.filter(|_| rendered == action.request) else {
+            let why = format!("the request of {} is not the one that was approved", action.key);
+            return Ok(Some(Halt::End(PlanOutcome::Failed, why)));
+        };
+        let at = self.desk.clock.now();
+        let op_key = action.op_key.clone();
+        let mut batch = Vec::new();
+        if first {
+            batch.push(Record::Intent(IntentRow {
+                op_key: op_key.clone(),
+                plan: self.approved.hash().clone(),
+                action: action.key.clone(),
+                creates: action.op.creates(),
+                request: request.clone(),
+                at,
+                entries: Vec::new(),
+                object: None,
+                verified: false,
+            }));
+        }
+        batch.push(Record::Entry { op_key: op_key.clone(), at, entry: Entry::Started, object: None });
+        let actor = self.desk.actor;
+        batch.push(journal::write_began(at, actor, self.approved, action, &request, &self.bindings));
+        let armed = arm(self.desk.store, self.approved, action, request, batch).await?;
+        // The switch is asked once more with nothing but the send left to do.
+        let outcome = match self.door.switch.stopped() {
+            Some(why) => WriteOutcome::Refused(not_sent(action, &why)),
+            None => self.door.writer.send(armed).await,
+        };
+        self.settle(action, outcome).await
+    }
+
+    async fn settle(&mut self, action: &Action, outcome: WriteOutcome) -> Result<Option<Halt>> {
+        let at = self.desk.clock.now();
+        let (entry, object, detail, halt) = match outcome {
+            WriteOutcome::Done { id, trace } => {
+                if let Some(id) = &id {
+                    self.bindings.insert(action.key.clone(), id.clone());
+                }
+                let detail = json!({ "id": id, "fbtrace_id": trace });
+                (Entry::Succeeded, id, detail, None)
+            }
+            WriteOutcome::Refused(e) if e.class == MetaClass::NotSent => {
+                let halt = Halt::Wait(format!("{} was not sent: {}", action.key, e.detail));
+                (Entry::FoundAbsent, None, journal::error(&e), Some(halt))
+            }
+            WriteOutcome::Refused(e) => {
+                let halt = Halt::End(PlanOutcome::Failed, format!("Meta refused {}: {}", action.key, e.detail));
+                (Entry::Refused, None, journal::error(&e), Some(halt))
+            }
+            WriteOutcome::Unknown(e) => {
+                let halt = Halt::Wait(format!("nobody knows whether {} happened: {}", action.key, e.detail));
+                (Entry::OutcomeUnknown, None, journal::error(&e), Some(halt))
+            }
+        };
+        self.record(action, entry, object, &detail).await?;
+        match halt {
+            Some(halt) => Ok(Some(halt)),
+            None => self.verify(action, Some(at)).await,
+        }
+    }
+
+    async fn record(&self, action: &Action, entry: Entry, object: Option<ObjectId>, detail: &Value) -> Result<()> {
+        let at = self.desk.clock.now();
+        let op_key = action.op_key.clone();
+        let hash = self.approved.hash();
+        let ended = journal::write_ended(at, self.desk.actor, action, hash, entry, detail);
+        self.desk.store.commit(vec![Record::Entry { op_key, at, entry, object }, ended]).await?;
+        Ok(())
+    }
+
+    /// Reads back what the write promised. A young write may not show yet; an old one that does not show has failed.
+    async fn verify(&self, action: &Action, done_at: Option<Moment>) -> Result<Option<Halt>> {
+        let at = self.desk.clock.now();
+        let target = match action.op.edits() {
+            Some((target, kind)) => target.resolve(&self.bindings).map(|id| (kind, id)),
+            None => action.op.creates().zip(self.bindings.get(&action.key).cloned()),
+        };
+        let Some((kind, id)) = target else {
+            let why = format!("{} gave no id to read back", action.key);
+            return Ok(Some(Halt::End(PlanOutcome::Failed, why)));
+        };
+        let found = self.desk.meta.aspects(kind, &id).await?;
+        let wrong = missing_promise(action, found.as_ref());
+        let Some(wrong) = wrong else {
+            let body = json!({ "op_key": action.op_key, "object": id, "read": found });
+            let note = journal::audit(at, "write_verified", self.desk.actor, body);
+            let op_key = action.op_key.clone();
+            self.desk.store.commit(vec![Record::Verified { op_key, at }, note]).await?;
+            return Ok(None);
+        };
+        if done_at.is_some_and(|done| at.since(done) < READ_LAG_MS) {
+            return Ok(Some(Halt::Wait(format!("{} is not visible yet: {wrong}", action.key))));
+        }
+        let plan = self.plan().kind.as_str();
+        Ok(Some(Halt::End(PlanOutcome::Failed, format!("{} of the {plan} plan did not hold: {wrong}", action.key))))
+    }
+}
+
+/// The first promise of a write that a read does not show.
+pub fn missing_promise(action: &Action, found: Option<&BTreeMap<Aspect, String>>) -> Option<String> {
+    let deleted = matches!(action.op, Op::DeleteRule { .. });
+    let Some(found) = found else {
+        return (!deleted).then(|| "it cannot be read".to_owned());
+    };
+    action.op.promises().into_iter().find_map(|(aspect, wanted)| {
+        let is = found.get(&aspect).map_or("", String::as_str);
+        (is != wanted).then(|| format!("{aspect} is {is:?}, not {wanted:?}"))
+    })
+}
+
+/// When money-moving writes were begun, for the write caps.
+async fn moved_at<S: Store, R: MetaRead, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Vec<Moment>> {
+    let day_ago = desk.clock.now().plus(-crate::domain::DAY_MS);
+    let all = desk.store.intents(None).await?;
+    let recent = all.into_iter().filter(|i| i.at >= day_ago && i.creates.is_none());
+    Ok(recent.map(|i| i.at).collect())
+}
+
+fn not_sent(action: &Action, why: &str) -> crate::ports::MetaError {
+    crate::ports::MetaError {
+        class: MetaClass::NotSent,
+        what: format!("write {}", action.key),
+        detail: format!("the kill switch is on: {why}"),
+        code: None,
+        subcode: None,
+        status: None,
+        trace: None,
+        wait_ms: None,
+    }
+}

@@ -1,0 +1,221 @@
+//! Collects the evidence of one decision out of the store and the trees just read.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    app::{Desk, Result},
+    domain::{
+        AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, SeenRow, Status,
+        Tree,
+        climb::Climb,
+        eligibility::{live_ads, live_adsets, refusals, rung_of},
+        evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts},
+        parity,
+    },
+    ports::{Clock, MetaRead, Store, store::CoverageRow},
+};
+
+/// Closed days a decision looks back over at most.
+const LOOK_BACK_DAYS: i64 = 150;
+
+/// What is common to all decisions of one pass.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// The account as read now.
+    pub account: &'a AccountInfo,
+    /// All campaigns as read now.
+    pub trees: &'a [Tree],
+    /// All unfinished climbs.
+    pub climbs: &'a [Climb],
+    /// Reasons against any raise, from the agent's own safety checks.
+    pub no_raises: &'a [String],
+    /// When the token ends.
+    pub token_expires: Option<Moment>,
+}
+
+impl Pass<'_> {
+    fn tree(&self, campaign: &CampaignId) -> Option<&Tree> {
+        self.trees.iter().find(|t| t.campaign.id == *campaign)
+    }
+}
+
+/// Gathers everything a decision about `climb` may look at; None while its incumbent cannot be read.
+pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pass: &Pass<'_>,
+    climb: &Climb,
+    interference: Vec<String>,
+) -> Result<Option<Evidence>> {
+    let now = desk.clock.now();
+    let zone = pass.account.zone.clone();
+    let Some(source) = pass.tree(&climb.incumbent) else { return Ok(None) };
+    let challenger_id = challenger_of(climb);
+    let built = challenger_id.as_ref().and_then(|id| pass.tree(id));
+    let today = zone.day_of(now);
+    let last = zone.last_closed(now, desk.policy.compare.settle_ms);
+    let window = DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
+    let account_id = desk.meta.account_id();
+    let rows = desk.store.insights(account_id, &[], window, None).await?;
+    let reads = desk.store.coverage(account_id, window, None).await?;
+    let measure = Measure::of(desk.policy.ladder.clone(), climb);
+    let facts = Facts { rows: &rows, reads: &reads, zone: &zone, settle_ms: desk.policy.compare.settle_ms };
+    let days = facts.days(window, &climb.incumbent, challenger_id.as_ref(), &measure);
+    let parity = match (&climb.state, built) {
+        (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
+            Some(parity::trees(source, copy, route, &desk.policy.ladder))
+        }
+        _ => None,
+    };
+    let gates = GateFacts {
+        account_status: pass.account.status,
+        interference,
+        token_expires: pass.token_expires,
+        other_test: other_test(pass.climbs, climb),
+        account_daily_minor: account_daily(pass.trees),
+        insights_read: reads.iter().map(|r| r.fetched_at).max(),
+        no_raises: pass.no_raises.to_vec(),
+    };
+    Ok(Some(Evidence {
+        version: 1,
+        now,
+        today,
+        zone,
+        currency: pass.account.currency,
+        climb: climb.clone(),
+        policy: desk.policy.clone(),
+        incumbent: arm_facts(source, desk),
+        challenger: built.map(|tree| arm_facts(tree, desk)),
+        parity,
+        days,
+        gates,
+    }))
+}
+
+/// The re-created campaign of a climb, once there is one.
+pub fn challenger_of(climb: &Climb) -> Option<CampaignId> {
+    match &climb.state {
+        crate::domain::climb::State::Cloning { challenger, .. } => challenger.clone(),
+        state => state.test().map(|t| t.challenger.clone()),
+    }
+}
+
+fn other_test(climbs: &[Climb], own: &Climb) -> Option<String> {
+    let busy = |c: &&Climb| c.id != own.id && (challenger_of(c).is_some() || c.pending.is_some());
+    climbs.iter().find(busy).map(|c| c.id.to_string())
+}
+
+/// Sum of the daily budgets of everything that is on, in minor units.
+fn account_daily(trees: &[Tree]) -> i64 {
+    let on = trees.iter().filter(|t| t.campaign.status == Status::Active);
+    on.filter_map(Tree::daily_budget).fold(0_i64, |sum, b| sum.saturating_add(b.minor()))
+}
+
+fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let ads_with = |wanted: &EffectiveStatus| {
+        count(tree.ads.iter().filter(|a| a.effective_status == *wanted).count())
+    };
+    ArmFacts {
+        campaign: tree.campaign.id.clone(),
+        name: tree.campaign.name.clone(),
+        rung: rung_of(tree, &desk.policy.ladder).map(|r| r.key.clone()),
+        status: tree.campaign.status.as_str().to_owned(),
+        effective_status: tree.campaign.effective_status.as_str().to_owned(),
+        daily_budget: tree.daily_budget_when_on(),
+        adsets: count(live_adsets(tree).count()),
+        ads: count(live_ads(tree).count()),
+        in_review: ads_with(&EffectiveStatus::PendingReview) + ads_with(&EffectiveStatus::InProcess),
+        disapproved: ads_with(&EffectiveStatus::Disapproved),
+        learning: live_adsets(tree).filter_map(|s| s.learning.clone()).collect(),
+        refusals: refusals(tree, desk.policy),
+        campaign_budget: tree.campaign.daily_budget.is_some(),
+    }
+}
+
+/// Which counts of a row are read, and under which attribution window.
+struct Measure {
+    ladder: Ladder,
+    /// Explicit window both arms are counted under, where their attribution must differ.
+    window: Option<&'static str>,
+}
+
+impl Measure {
+    fn of(ladder: Ladder, climb: &Climb) -> Self {
+        let window = climb.state.route().and_then(|route| {
+            let (from, to) = (ladder.rung(&route.from)?, ladder.rung(&route.to)?);
+            from.common_window(to)
+        });
+        Self { ladder, window }
+    }
+    fn add(&self, cell: &mut Cell, seen: &SeenRow) {
+        let row = &seen.row;
+        let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        cell.spend_minor = cell.spend_minor.saturating_add(row.spend.minor());
+        cell.impressions = cell.impressions.saturating_add(row.impressions);
+        cell.events.resize(self.ladder.rungs.len(), 0);
+        for (slot, rung) in cell.events.iter_mut().zip(&self.ladder.rungs) {
+            let Some(action) = row.actions.get(&rung.action_type) else { continue };
+            let n = match self.window {
+                Some(window) => action.windows.get(window).copied().unwrap_or(0),
+                None => action.value,
+            };
+            *slot = slot.saturating_add(narrow(n));
+        }
+        let Some(rung) = self.ladder.macro_rung() else { return };
+        if let Some(action) = row.actions.get(&rung.action_type) {
+            let window = |name: &str| narrow(action.windows.get(name).copied().unwrap_or(0));
+            let viewed = window("1d_view");
+            cell.within_one_day = cell.within_one_day.saturating_add(window("1d_click").saturating_add(viewed));
+            cell.within_seven_days =
+                cell.within_seven_days.saturating_add(window("7d_click").saturating_add(viewed));
+        }
+        cell.value_minor = cell.value_minor.saturating_add(row.value_minor(&rung.action_type));
+    }
+}
+
+struct Facts<'a> {
+    rows: &'a [SeenRow],
+    reads: &'a [CoverageRow],
+    zone: &'a crate::domain::Zone,
+    settle_ms: i64,
+}
+
+impl Facts<'_> {
+    /// A day is complete when some read of it ended after it had settled.
+    fn is_complete(&self, day: Day) -> bool {
+        let settled = self.zone.end_of(day).plus(self.settle_ms);
+        self.reads.iter().any(|r| r.range.contains(day) && r.fetched_at >= settled)
+    }
+
+    fn days(
+        &self,
+        window: DayRange,
+        incumbent: &CampaignId,
+        challenger: Option<&CampaignId>,
+        measure: &Measure,
+    ) -> Vec<DayFacts> {
+        let empty = || Cell { events: vec![0; measure.ladder.rungs.len()], ..Cell::default() };
+        let mut cells: BTreeMap<Day, (Cell, Cell, (i64, u32))> = BTreeMap::new();
+        for seen in self.rows {
+            let slot = cells.entry(seen.row.day).or_insert_with(|| (empty(), empty(), (0, 0)));
+            if seen.row.campaign == *incumbent {
+                measure.add(&mut slot.0, seen);
+            } else if Some(&seen.row.campaign) == challenger {
+                measure.add(&mut slot.1, seen);
+            }
+            let mut any = empty();
+            measure.add(&mut any, seen);
+            slot.2.0 = slot.2.0.saturating_add(any.spend_minor);
+            slot.2.1 = slot.2.1.saturating_add(any.macro_events());
+        }
+        let Some(first) = window.iter().find(|d| self.is_complete(*d)) else { return Vec::new() };
+        let range = DayRange::new(first, window.until());
+        let days = range.into_iter().flat_map(DayRange::iter);
+        days.map(|day| {
+            let (a, b, account) = cells.remove(&day).unwrap_or_else(|| (empty(), empty(), (0, 0)));
+            let challenger = challenger.map(|_| b);
+            DayFacts { day, complete: self.is_complete(day), incumbent: a, challenger, account }
+        })
+        .collect()
+    }
+}
