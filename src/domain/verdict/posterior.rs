@@ -137,6 +137,7 @@ mod tests {
         RatioPosterior::new(Exposure::new(xa, ea), Exposure::new(xb, eb), prior, phi).unwrap()
     }
 
+    #[expect(clippy::many_single_char_names, reason = "the names are those of the formula")]
     /// P(r ≤ c) by Simpson's rule over the log-odds density, an independent way to the same number.
     fn by_integration(p: &RatioPosterior, c: f64) -> f64 {
         let (a, b) = (p.shape_incumbent, p.shape_challenger);

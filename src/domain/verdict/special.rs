@@ -4,6 +4,8 @@
 //! every platform and a stored decision can be recomputed years later. Formulas: DLMF 8.17 (incomplete beta), 8.7 and
 //! 8.9 (incomplete gamma), 5.11 (Stirling).
 
+#![expect(clippy::many_single_char_names, reason = "the names are those of the formulas")]
+
 use libm::{erfc, exp, fabs, lgamma, log, log1p, sqrt};
 
 /// ln √(2π).
