@@ -6,10 +6,12 @@
 
 mod ads;
 mod days;
+pub mod forecast;
 mod ids;
 mod insight;
 mod money;
 pub mod rung;
+pub mod signals;
 pub mod verdict;
 
 pub use ads::{
