@@ -68,7 +68,8 @@ where
     let approvals = desk.store.approvals(&row.hash).await?;
     let quorum = usize::try_from(desk.policy.approval.quorum).unwrap_or(usize::MAX);
     let now = desk.clock.now();
-    let made = ApprovedPlan::new(&row.bytes, &row.hash, &approvals, quorum, now, !intents.is_empty());
+    let made =
+        ApprovedPlan::new(&row.bytes, &row.hash, &approvals, quorum, now, !intents.is_empty());
     let approved = match made {
         Ok(approved) => approved,
         Err(NotApproved::Quorum { .. }) if now <= row.expires => {
@@ -87,7 +88,9 @@ where
     let stop = run.actions().await?;
     let bindings = run.bindings;
     match stop {
-        None => end(desk, row, PlanOutcome::Done, "every write verified".to_owned(), bindings).await,
+        None => {
+            end(desk, row, PlanOutcome::Done, "every write verified".to_owned(), bindings).await
+        }
         Some(Halt::Wait(why)) => Ok(Progress::Waiting(why)),
         Some(Halt::End(outcome, why)) => end(desk, row, outcome, why, bindings).await,
     }
@@ -122,15 +125,15 @@ enum Halt {
     End(PlanOutcome, String),
 }
 
-struct Run<'r, 'a, S, R, C, W, K> {
+struct Run<'r, 'a, 'd, S, R, C, W, K> {
     desk: Desk<'a, S, R, C>,
-    door: &'r mut Door<'a, W, K>,
+    door: &'r mut Door<'d, W, K>,
     approved: &'r ApprovedPlan,
     intents: Vec<IntentRow>,
     bindings: Bindings,
 }
 
-impl<S, R, C, W, K> Run<'_, '_, S, R, C, W, K>
+impl<S, R, C, W, K> Run<'_, '_, '_, S, R, C, W, K>
 where
     S: Store,
     R: MetaRead,
@@ -171,7 +174,9 @@ where
                 let since = intent.and_then(|i| i.entries.last().map(|(at, _)| *at));
                 self.verify(action, since).await
             }
-            WriteStatus::InDoubt => Ok(Some(Halt::Wait(format!("write {} is in doubt", action.key)))),
+            WriteStatus::InDoubt => {
+                Ok(Some(Halt::Wait(format!("write {} is in doubt", action.key))))
+            }
             WriteStatus::Refused => {
                 let why = format!("Meta refused {}", action.key);
                 Ok(Some(Halt::End(PlanOutcome::Failed, why)))
@@ -207,7 +212,8 @@ where
         };
         match guard::allow(action, &facts) {
             Ok(()) => {
-                self.door.managed_daily_minor = self.door.managed_daily_minor.saturating_add(raises);
+                self.door.managed_daily_minor =
+                    self.door.managed_daily_minor.saturating_add(raises);
                 Ok(None)
             }
             Err(blocked) => Ok(Some(self.blocked(action, &blocked).await?)),
@@ -219,7 +225,8 @@ where
         if blocked.passes_with_time() {
             return Ok(Halt::Wait(why));
         }
-        let body = json!({ "op_key": action.op_key, "plan": self.approved.hash().as_str(), "why": why });
+        let body =
+            json!({ "op_key": action.op_key, "plan": self.approved.hash().as_str(), "why": why });
         let note = journal::audit(self.desk.clock.now(), "write_blocked", self.desk.actor, body);
         self.desk.store.commit(vec![note]).await?;
         Ok(Halt::End(PlanOutcome::Failed, why))
@@ -227,7 +234,8 @@ where
 
     /// The first expectation that no longer holds, in words.
     async fn stale(&self, action: &Action) -> Result<Option<String>> {
-        let mut read: BTreeMap<(ObjectKind, ObjectId), Option<BTreeMap<Aspect, String>>> = BTreeMap::new();
+        let mut read: BTreeMap<(ObjectKind, ObjectId), Option<BTreeMap<Aspect, String>>> =
+            BTreeMap::new();
         for expected in &action.expects {
             let Some(id) = expected.object.resolve(&self.bindings) else {
                 return Ok(Some(format!("{} does not exist yet", expected.object.template())));
@@ -236,7 +244,8 @@ where
             if !read.contains_key(&key) {
                 read.insert(key.clone(), self.desk.meta.aspects(expected.kind, &id).await?);
             }
-            let found = read.get(&key).and_then(Option::as_ref).and_then(|a| a.get(&expected.aspect));
+            let found =
+                read.get(&key).and_then(Option::as_ref).and_then(|a| a.get(&expected.aspect));
             if found != Some(&expected.value) {
                 let is = found.map_or("unreadable", String::as_str);
                 let (aspect, was) = (expected.aspect, &expected.value);
@@ -259,7 +268,8 @@ where
             }
             Op::SetStatus { object, kind: ObjectKind::Campaign, to } => {
                 let Some(id) = object.resolve(&self.bindings) else { return Ok(0) };
-                let id = crate::domain::CampaignId::new(id.as_str()).expect("an object id is digits");
+                let id =
+                    crate::domain::CampaignId::new(id.as_str()).expect("an object id is digits");
                 let trees = self.desk.meta.trees(std::slice::from_ref(&id)).await?;
                 let budget = trees.first().and_then(crate::domain::Tree::daily_budget_when_on);
                 let budget = budget.map_or(0, crate::domain::Money::minor);
@@ -295,9 +305,21 @@ where
                 verified: false,
             }));
         }
-        batch.push(Record::Entry { op_key: op_key.clone(), at, entry: Entry::Started, object: None });
+        batch.push(Record::Entry {
+            op_key: op_key.clone(),
+            at,
+            entry: Entry::Started,
+            object: None,
+        });
         let actor = self.desk.actor;
-        batch.push(journal::write_began(at, actor, self.approved, action, &request, &self.bindings));
+        batch.push(journal::write_began(
+            at,
+            actor,
+            self.approved,
+            action,
+            &request,
+            &self.bindings,
+        ));
         let armed = arm(self.desk.store, self.approved, action, request, batch).await?;
         // The switch is asked once more with nothing but the send left to do.
         let outcome = match self.door.switch.stopped() {
@@ -322,11 +344,17 @@ where
                 (Entry::FoundAbsent, None, journal::error(&e), Some(halt))
             }
             WriteOutcome::Refused(e) => {
-                let halt = Halt::End(PlanOutcome::Failed, format!("Meta refused {}: {}", action.key, e.detail));
+                let halt = Halt::End(
+                    PlanOutcome::Failed,
+                    format!("Meta refused {}: {}", action.key, e.detail),
+                );
                 (Entry::Refused, None, journal::error(&e), Some(halt))
             }
             WriteOutcome::Unknown(e) => {
-                let halt = Halt::Wait(format!("nobody knows whether {} happened: {}", action.key, e.detail));
+                let halt = Halt::Wait(format!(
+                    "nobody knows whether {} happened: {}",
+                    action.key, e.detail
+                ));
                 (Entry::OutcomeUnknown, None, journal::error(&e), Some(halt))
             }
         };
@@ -337,7 +365,13 @@ where
         }
     }
 
-    async fn record(&self, action: &Action, entry: Entry, object: Option<ObjectId>, detail: &Value) -> Result<()> {
+    async fn record(
+        &self,
+        action: &Action,
+        entry: Entry,
+        object: Option<ObjectId>,
+        detail: &Value,
+    ) -> Result<()> {
         let at = self.desk.clock.now();
         let op_key = action.op_key.clone();
         let hash = self.approved.hash();
@@ -370,12 +404,18 @@ where
             return Ok(Some(Halt::Wait(format!("{} is not visible yet: {wrong}", action.key))));
         }
         let plan = self.plan().kind.as_str();
-        Ok(Some(Halt::End(PlanOutcome::Failed, format!("{} of the {plan} plan did not hold: {wrong}", action.key))))
+        Ok(Some(Halt::End(
+            PlanOutcome::Failed,
+            format!("{} of the {plan} plan did not hold: {wrong}", action.key),
+        )))
     }
 }
 
 /// The first promise of a write that a read does not show.
-pub fn missing_promise(action: &Action, found: Option<&BTreeMap<Aspect, String>>) -> Option<String> {
+pub fn missing_promise(
+    action: &Action,
+    found: Option<&BTreeMap<Aspect, String>>,
+) -> Option<String> {
     let deleted = matches!(action.op, Op::DeleteRule { .. });
     let Some(found) = found else {
         return (!deleted).then(|| "it cannot be read".to_owned());

@@ -58,7 +58,8 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let rows = desk.store.insights(account_id, &[], window, None).await?;
     let reads = desk.store.coverage(account_id, window, None).await?;
     let measure = Measure::of(desk.policy.ladder.clone(), climb);
-    let facts = Facts { rows: &rows, reads: &reads, zone: &zone, settle_ms: desk.policy.compare.settle_ms };
+    let facts =
+        Facts { rows: &rows, reads: &reads, zone: &zone, settle_ms: desk.policy.compare.settle_ms };
     let days = facts.days(window, &climb.incumbent, challenger_id.as_ref(), &measure);
     let parity = match (&climb.state, built) {
         (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
@@ -124,7 +125,8 @@ fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {
         daily_budget: tree.daily_budget_when_on(),
         adsets: count(live_adsets(tree).count()),
         ads: count(live_ads(tree).count()),
-        in_review: ads_with(&EffectiveStatus::PendingReview) + ads_with(&EffectiveStatus::InProcess),
+        in_review: ads_with(&EffectiveStatus::PendingReview)
+            + ads_with(&EffectiveStatus::InProcess),
         disapproved: ads_with(&EffectiveStatus::Disapproved),
         learning: live_adsets(tree).filter_map(|s| s.learning.clone()).collect(),
         refusals: refusals(tree, desk.policy),
@@ -165,7 +167,8 @@ impl Measure {
         if let Some(action) = row.actions.get(&rung.action_type) {
             let window = |name: &str| narrow(action.windows.get(name).copied().unwrap_or(0));
             let viewed = window("1d_view");
-            cell.within_one_day = cell.within_one_day.saturating_add(window("1d_click").saturating_add(viewed));
+            cell.within_one_day =
+                cell.within_one_day.saturating_add(window("1d_click").saturating_add(viewed));
             cell.within_seven_days =
                 cell.within_seven_days.saturating_add(window("7d_click").saturating_add(viewed));
         }

@@ -14,10 +14,8 @@ use crate::{
 
 /// Reads a stored climb back.
 pub fn climb_of(row: &ClimbRow) -> std::result::Result<Climb, StoreError> {
-    serde_json::from_slice(&row.doc).map_err(|e| StoreError::Document {
-        what: format!("climb {}", row.id),
-        why: e.to_string(),
-    })
+    serde_json::from_slice(&row.doc)
+        .map_err(|e| StoreError::Document { what: format!("climb {}", row.id), why: e.to_string() })
 }
 
 /// All unfinished climbs, oldest first; first opening one for every campaign that may be managed and is not yet.
@@ -34,7 +32,8 @@ pub async fn open_climbs<S: Store, R: MetaRead, C: Clock>(
     let mut batch = Vec::new();
     for tree in trees.iter().filter(|t| t.campaign.status == Status::Active) {
         let id = &tree.campaign.id;
-        let taken = climbs.iter().any(|c| c.incumbent == *id || challenger_of(c).as_ref() == Some(id));
+        let taken =
+            climbs.iter().any(|c| c.incumbent == *id || challenger_of(c).as_ref() == Some(id));
         // A campaign of our own that no climb knows is a leftover, never a new line.
         let ours = tree.campaign.name.contains(&format!("[{}:", desk.policy.marker_prefix));
         if taken || ours || !refusals(tree, desk.policy).is_empty() {

@@ -64,7 +64,9 @@ pub async fn propose<S: Store, R: MetaRead, C: Clock>(
             "money": plan.money,
         }),
     );
-    desk.store.commit(vec![Record::Plan(row.clone()), Record::Climb(climb_row(&next, now)), note]).await?;
+    desk.store
+        .commit(vec![Record::Plan(row.clone()), Record::Climb(climb_row(&next, now)), note])
+        .await?;
     tracing::info!(plan.hash = %hash.plan_id(), plan.kind = kind.as_str(), climb.id = %plan.climb, "filed plan: {}", plan.title);
     Ok((next, row))
 }

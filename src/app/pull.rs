@@ -76,11 +76,15 @@ fn check_same_account(before: Option<&AccountInfo>, now: &AccountInfo) -> Result
     let Some(before) = before else { return Ok(()) };
     if before.currency != now.currency {
         let (was, is) = (before.currency, now.currency);
-        return Err(AppError::AccountChanged(format!("the account's currency changed from {was} to {is}")));
+        return Err(AppError::AccountChanged(format!(
+            "the account's currency changed from {was} to {is}"
+        )));
     }
     if before.zone != now.zone {
         let (was, is) = (&before.zone, &now.zone);
-        return Err(AppError::AccountChanged(format!("the account's time zone changed from {was} to {is}")));
+        return Err(AppError::AccountChanged(format!(
+            "the account's time zone changed from {was} to {is}"
+        )));
     }
     Ok(())
 }

@@ -105,7 +105,8 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
         Reading::NotThere => {
             let first = desk.store.note(&note_key).await?.and_then(|t| t.parse::<i64>().ok());
             let first = first.map(Moment::from_millis).filter(|t| *t > sent_at);
-            let proven = first.is_some_and(|t| at.since(t) >= APART_MS) && at.since(sent_at) >= QUIET_MS;
+            let proven =
+                first.is_some_and(|t| at.since(t) >= APART_MS) && at.since(sent_at) >= QUIET_MS;
             if !proven {
                 report.open = report.open.saturating_add(1);
                 if first.is_none() {
@@ -116,7 +117,11 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
             }
             report.absent = report.absent.saturating_add(1);
             let first = first.map(Moment::rfc3339);
-            (Entry::FoundAbsent, None, json!({ "first_reading": first, "second_reading": at.rfc3339() }))
+            (
+                Entry::FoundAbsent,
+                None,
+                json!({ "first_reading": first, "second_reading": at.rfc3339() }),
+            )
         }
     };
     let op_key = intent.op_key.clone();

@@ -126,11 +126,15 @@ fn is_building(climb: &Climb) -> bool {
 }
 
 /// Why no raise may be made now, from the agent's own checks.
-async fn raises_off<S: Store, R: MetaRead, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Vec<String>> {
+async fn raises_off<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+) -> Result<Vec<String>> {
     let mut why = Vec::new();
     for intent in desk.store.intents(None).await? {
         let log = intent.entries.iter().map(|(_, e)| *e);
-        if crate::domain::write_log::WriteStatus::fold(log) == Ok(crate::domain::write_log::WriteStatus::InDoubt) {
+        if crate::domain::write_log::WriteStatus::fold(log)
+            == Ok(crate::domain::write_log::WriteStatus::InDoubt)
+        {
             why.push(format!("write {} is in doubt", intent.op_key));
         }
     }
@@ -159,13 +163,19 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     let moved = filed.climb != *climb;
     let effects = filed.decision.effects.clone();
     let climb = filed.climb.clone();
-    let (id, hash, reasons) = (filed.id.clone(), filed.evidence.clone(), filed.decision.reasons.clone());
+    let (id, hash, reasons) =
+        (filed.id.clone(), filed.evidence.clone(), filed.decision.reasons.clone());
     done.decisions.push(filed);
     if mode == Mode::Observe {
         return Ok(moved);
     }
-    let basis =
-        Basis { decision: &id, evidence: &hash, reasons: &reasons, account: pass.account, trees: pass.trees };
+    let basis = Basis {
+        decision: &id,
+        evidence: &hash,
+        reasons: &reasons,
+        account: pass.account,
+        trees: pass.trees,
+    };
     let proposed = file_plans(desk, &climb, &effects, basis, done).await?;
     Ok(moved || proposed)
 }
@@ -186,7 +196,13 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                 Ok((next, row)) => {
                     climb = next;
                     if desk.policy.effective_mode().0 == Mode::Autonomous {
-                        commands::approve(desk, &row, "policy:autonomous", "within the configured limits").await?;
+                        commands::approve(
+                            desk,
+                            &row,
+                            "policy:autonomous",
+                            "within the configured limits",
+                        )
+                        .await?;
                     }
                     done.filed.push(row);
                     filed = true;
@@ -234,7 +250,9 @@ where
                 done.waiting.push((row, why));
                 continue;
             }
-            Progress::Done(bindings) => (PlanOutcome::Done, "every write verified".to_owned(), bindings),
+            Progress::Done(bindings) => {
+                (PlanOutcome::Done, "every write verified".to_owned(), bindings)
+            }
             Progress::Ended(outcome, why, bindings) => (outcome, why, bindings),
         };
         after_plan(desk, &row, outcome, &bindings, pulled, done).await?;
@@ -245,7 +263,10 @@ where
 }
 
 /// Without hands nothing is carried out, but plans still expire and refusals are still heard.
-async fn expire<S: Store, R: MetaRead, C: Clock>(desk: Desk<'_, S, R, C>, done: &mut Ticked) -> Result<()> {
+async fn expire<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    done: &mut Ticked,
+) -> Result<()> {
     let now = desk.clock.now();
     for row in desk.store.plans(true, u32::MAX).await? {
         let refused = desk.store.approvals(&row.hash).await?.into_iter().any(|a| !a.granted);
@@ -299,7 +320,9 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     let now = desk.clock.now();
     let built = built(desk, row, outcome, bindings, pulled, now).await?;
-    let Some((climb, effects)) = ended_event(desk, row, outcome, built, now).await? else { return Ok(()) };
+    let Some((climb, effects)) = ended_event(desk, row, outcome, built, now).await? else {
+        return Ok(());
+    };
     let mut batch = vec![Record::Climb(climb_row(&climb, now))];
     batch.extend(decide::opened(&climb, &effects, now));
     batch.push(journal::audit(
@@ -386,7 +409,9 @@ async fn managed_daily<S: Store, R: MetaRead, C: Clock>(
     let on = trees.iter().filter(|t| {
         t.campaign.status == crate::domain::Status::Active && managed.contains(&t.campaign.id)
     });
-    Ok(on.filter_map(crate::domain::Tree::daily_budget).fold(0_i64, |sum, b| sum.saturating_add(b.minor())))
+    Ok(on
+        .filter_map(crate::domain::Tree::daily_budget)
+        .fold(0_i64, |sum, b| sum.saturating_add(b.minor())))
 }
 
 /// True for placements, whose approval text and probation differ.
@@ -396,5 +421,11 @@ pub fn is_placement(climb: &Climb) -> bool {
 
 /// A yes of the configured policy, used in autonomous mode.
 pub fn approval(plan: &PlanRow, by: &str, note: &str, at: Moment) -> Approval {
-    Approval { plan: plan.hash.clone(), by: by.to_owned(), at, granted: true, note: note.to_owned() }
+    Approval {
+        plan: plan.hash.clone(),
+        by: by.to_owned(),
+        at,
+        granted: true,
+        note: note.to_owned(),
+    }
 }

@@ -8,8 +8,10 @@ mod ads;
 pub mod audit;
 pub mod climb;
 mod days;
+pub mod decide;
 pub mod eligibility;
 pub mod evidence;
+pub mod forecast;
 pub mod guard;
 mod ids;
 mod insight;
@@ -18,6 +20,7 @@ pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod rung;
+pub mod signals;
 pub mod verdict;
 pub mod write_log;
 

@@ -176,6 +176,9 @@ pub struct Gates {
     pub micro_descend_below: u32,
     /// The same for the macro rung.
     pub macro_descend_below: u32,
+    /// Below this many macro-conversions a week a line is placed on a lower rung untested and on probation, because a
+    /// test could not decide; from here up to `macro_events_per_week` the lower rung is tested side by side.
+    pub untested_below: u32,
     /// Days between two changes of rung of one line.
     pub rung_change_gap_days: u32,
     /// A comparison that can expect fewer macro-conversions in both arms together until its last look is not started.

@@ -1,0 +1,209 @@
+//! What people tell the agent: yes or no to a plan, and commands to a climb.
+//!
+//! Approvals and commands are rows; any process may write them while the agent runs, and the agent acts on them in its
+//! next pass.
+
+use serde_json::json;
+
+use crate::{
+    app::{
+        AppError, Desk, Result,
+        decide::opened,
+        journal,
+        lines::climb_of,
+        propose::{Basis, climb_row, propose},
+    },
+    domain::{
+        ClimbId, DecisionId, Moment,
+        climb::{Command, Effect, Event},
+        plan::{Approval, NotApproved, PlanHash},
+    },
+    ports::{
+        Clock, MetaRead, Record, Store,
+        store::{CommandRow, EndRow, PlanRow},
+    },
+};
+
+/// Finds a plan by its hash or a unique beginning of it.
+pub async fn find_plan<S: Store>(store: &S, text: &str) -> Result<PlanRow> {
+    let missing =
+        |name: &str, hint| AppError::Missing { what: "plan", name: name.to_owned(), hint };
+    let text = text.trim();
+    if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(missing(
+            text,
+            "give at least the first 4 characters of its hash; `rungwise show` lists plans",
+        ));
+    }
+    let mut found = store.plans_like(&text.to_lowercase()).await?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(missing(text, "`rungwise show` lists the plans")),
+        _ => Err(missing(text, "several plans begin like this; give more characters")),
+    }
+}
+
+/// Says yes to a plan.
+pub async fn approve<S: Store, R, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    plan: &PlanRow,
+    by: &str,
+    note: &str,
+) -> Result<()> {
+    answer(desk.store, desk.clock.now(), plan, by, note, true).await
+}
+
+/// Records a yes or no; refuses it for plans that have ended, expired or were altered.
+pub async fn answer<S: Store>(
+    store: &S,
+    now: Moment,
+    plan: &PlanRow,
+    by: &str,
+    note: &str,
+    granted: bool,
+) -> Result<()> {
+    let found = PlanHash::of(&plan.bytes);
+    if found != plan.hash {
+        let (id, filed) = (plan.hash.plan_id(), plan.hash.clone());
+        return Err(NotApproved::Altered { id, filed, found }.into());
+    }
+    if let Some(end) = &plan.end {
+        let text = format!("plan {} has ended: {} ({})", plan.hash.plan_id(), end.outcome, end.why);
+        return Err(AppError::NotNow(text, "see `rungwise show` for open plans"));
+    }
+    if now > plan.expires {
+        return Err(NotApproved::Expired { id: plan.hash.plan_id(), expired: plan.expires }.into());
+    }
+    let kind = if granted { "approved" } else { "rejected" };
+    let body =
+        json!({ "plan": plan.hash.as_str(), "kind": plan.kind.as_str(), "by": by, "note": note });
+    let approval = Approval {
+        plan: plan.hash.clone(),
+        by: by.to_owned(),
+        at: now,
+        granted,
+        note: note.to_owned(),
+    };
+    store.commit(vec![Record::Approval(approval), journal::audit(now, kind, by, body)]).await?;
+    Ok(())
+}
+
+/// The word of a command row.
+const fn word(command: Command) -> &'static str {
+    match command {
+        Command::Pause => "climb_pause",
+        Command::Resume => "climb_resume",
+        Command::Abort => "climb_abort",
+        Command::Promote => "climb_promote",
+    }
+}
+
+fn parse(word_: &str) -> Option<Command> {
+    [Command::Pause, Command::Resume, Command::Abort, Command::Promote]
+        .into_iter()
+        .find(|c| word(*c) == word_)
+}
+
+/// Files a command for the agent's next pass.
+pub async fn command<S: Store>(
+    store: &S,
+    now: Moment,
+    climb: &ClimbId,
+    command: Command,
+    by: &str,
+    note: &str,
+) -> Result<()> {
+    let known = store.climbs(true).await?;
+    if !known.iter().any(|c| c.id == *climb) {
+        let name = climb.to_string();
+        let hint = "`rungwise climb list` lists the climbs that have not ended";
+        return Err(AppError::Missing { what: "climb", name, hint });
+    }
+    let row = CommandRow {
+        id: 0,
+        at: now,
+        by: by.to_owned(),
+        kind: word(command).to_owned(),
+        subject: climb.to_string(),
+        note: note.to_owned(),
+    };
+    let body = json!({ "command": row.kind, "climb": climb, "note": note });
+    store
+        .commit(vec![Record::Command(row), journal::audit(now, "command_given", by, body)])
+        .await?;
+    Ok(())
+}
+
+/// Carries out what people asked for since the last pass.
+pub async fn obey<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    alarms: &mut Vec<String>,
+) -> Result<()> {
+    for row in desk.store.commands().await? {
+        let answer = one(desk, &row, alarms).await?;
+        let at = desk.clock.now();
+        let body =
+            json!({ "command": row.kind, "subject": row.subject, "by": row.by, "answer": answer });
+        let note = journal::audit(at, "command_done", desk.actor, body);
+        desk.store.commit(vec![Record::CommandDone { id: row.id, at, answer }, note]).await?;
+    }
+    Ok(())
+}
+
+async fn one<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    row: &CommandRow,
+    alarms: &mut Vec<String>,
+) -> Result<String> {
+    let Some(command) = parse(&row.kind) else {
+        return Ok(format!("unknown command {}", row.kind));
+    };
+    let rows = desk.store.climbs(true).await?;
+    let Some(stored) = rows.iter().find(|c| c.id.as_str() == row.subject) else {
+        return Ok("the climb has ended already".to_owned());
+    };
+    let before = climb_of(stored)?;
+    let now = desk.clock.now();
+    let (mut climb, effects) = before.on(&Event::Commanded(command));
+    let mut batch = Vec::new();
+    // A command that changes course voids the plan that was waiting.
+    let closes = command != Command::Pause && command != Command::Resume;
+    if let Some(pending) = before.pending.as_ref().filter(|_| closes && climb.state != before.state)
+    {
+        let started = !desk.store.intents(Some(&pending.plan)).await?.is_empty();
+        if started {
+            return Ok("its plan is being carried out; try again when it has ended".to_owned());
+        }
+        let why = format!("{} by {}", row.kind, row.by);
+        let end = EndRow { outcome: "withdrawn".to_owned(), why, at: now };
+        batch.push(Record::PlanEnd(pending.plan.clone(), end));
+        climb.pending = None;
+    }
+    batch.push(Record::Climb(climb_row(&climb, now)));
+    batch.extend(opened(&climb, &effects, now));
+    desk.store.commit(batch).await?;
+    for effect in &effects {
+        match effect {
+            Effect::Propose { kind } => {
+                let account = desk.meta.account().await?;
+                let trees = desk.meta.trees(&[]).await?;
+                let id = DecisionId::new(format!("command-{}", row.id)).expect("a legal id");
+                let reasons = [format!("{} by {}: {}", row.kind, row.by, row.note)];
+                let basis = Basis {
+                    decision: &id,
+                    evidence: "",
+                    reasons: &reasons,
+                    account: &account,
+                    trees: &trees,
+                };
+                let (next, plan) = propose(desk, &climb, *kind, basis).await?;
+                climb = next;
+                approve(desk, &plan, &row.by, "the command itself is the approval").await?;
+            }
+            Effect::Alarm { what } => alarms.push(format!("{}: {what}", climb.id)),
+            Effect::Note { what } => return Ok(what.clone()),
+            Effect::OpenNext { .. } => {}
+        }
+    }
+    Ok(format!("{} is {}", climb.id, climb.state.as_str()))
+}

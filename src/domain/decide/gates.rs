@@ -1,0 +1,172 @@
+//! Gates: named reasons why nothing is started now. A closed gate is a decision too, and is recorded.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    DAY_MS, Money,
+    climb::{Climb, Route, RouteKind},
+    evidence::Evidence,
+    planner::{affordable_days, allowance},
+};
+
+/// A closed gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Its name, for machines.
+    pub name: String,
+    /// Why it is closed, for people.
+    pub why: String,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn closed(name: &str, why: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), why: why.into() }
+    }
+}
+
+/// The gates that do not depend on where the line could go.
+pub fn closed_gates(evidence: &Evidence) -> Vec<Gate> {
+    let mut closed = Vec::new();
+    let mut close = |name: &str, why: String| closed.push(Gate::closed(name, why));
+    let (arm, gates, policy) = (&evidence.incumbent, &evidence.gates, &evidence.policy);
+    if gates.account_status != 1 {
+        close(
+            "account",
+            format!("the account's status is {}, not 1 (active)", gates.account_status),
+        );
+    }
+    for why in &arm.refusals {
+        close("refused", why.clone());
+    }
+    if !arm.is_on() {
+        close("off", format!("the campaign is {}", arm.status));
+    }
+    if matches!(arm.effective_status.as_str(), "IN_PROCESS" | "WITH_ISSUES") {
+        close("issues", format!("Meta says the campaign is {}", arm.effective_status));
+    }
+    for what in &gates.interference {
+        close("interference", format!("{what} also acts on this campaign"));
+    }
+    if let Some(other) = &gates.other_test {
+        close("other_test", format!("{other} is in a test; one at a time per account"));
+    }
+    for why in &gates.no_raises {
+        close("no_raises", why.clone());
+    }
+    match gates.insights_read {
+        None => close("stale", "no insights have been read yet".to_owned()),
+        Some(at) if evidence.now.since(at) > policy.freshness.insights_ms => {
+            close("stale", format!("the newest insights were read at {at}"));
+        }
+        Some(_) => {}
+    }
+    if let Some((name, _)) = policy.blackout_on(evidence.today) {
+        close("blackout", format!("{name}: nothing is started today"));
+    }
+    if policy.limits.is_none() {
+        close("limits", "no limits are configured, so nothing may be spent".to_owned());
+    }
+    closed
+}
+
+/// The gates of one route: money, token, rest between changes, growth since the last failure.
+pub(super) fn route_gates(evidence: &Evidence, climb: &Climb, route: &Route) -> Vec<Gate> {
+    let mut closed = Vec::new();
+    closed.extend(money(evidence, route));
+    closed.extend(token(evidence));
+    closed.extend(rest(evidence, climb, route));
+    closed.extend(retry(evidence, climb, route));
+    closed
+}
+
+fn money(evidence: &Evidence, route: &Route) -> Option<Gate> {
+    let policy = &evidence.policy;
+    let limits = policy.limits?;
+    let Some(run_rate) = evidence.incumbent.daily_budget else {
+        return Some(Gate::closed("budget", "the campaign has no daily budget that can be read"));
+    };
+    if limits.currency() != run_rate.currency() {
+        let (cap, account) = (limits.currency(), run_rate.currency());
+        return Some(Gate::closed(
+            "currency",
+            format!("limits are in {cap}, the account in {account}"),
+        ));
+    }
+    if route.kind == RouteKind::Placement {
+        return None;
+    }
+    let Ok(extra) = allowance(policy, route.kind, run_rate) else {
+        return Some(Gate::closed("budget", "the test allowance is out of range"));
+    };
+    let split = policy.compare.budget_mode == crate::domain::policy::BudgetMode::Split;
+    let added = if split { 0 } else { extra.minor() };
+    let would = evidence.gates.account_daily_minor.saturating_add(added);
+    if would > limits.max_daily_spend.minor() {
+        let would = Money::from_minor(would, run_rate.currency());
+        let cap = limits.max_daily_spend;
+        return Some(Gate::closed(
+            "max_daily_spend",
+            format!(
+                "with a test allowance of {extra} daily budgets would sum to {would}, over {cap}"
+            ),
+        ));
+    }
+    let needed = i64::from(policy.compare.window_days) + 16;
+    let days = affordable_days(limits.max_spend_per_climb, extra);
+    (days < needed).then(|| {
+        let cap = limits.max_spend_per_climb;
+        Gate::closed(
+            "max_spend_per_climb",
+            format!("{cap} pays for {days} days at {extra}; {needed} are needed"),
+        )
+    })
+}
+
+fn token(evidence: &Evidence) -> Option<Gate> {
+    let expires = evidence.gates.token_expires?;
+    let policy = &evidence.policy;
+    let stage =
+        i64::from(policy.compare.window_days) + i64::from(policy.freshness.token_margin_days);
+    let needed = evidence.now.plus(stage.saturating_mul(DAY_MS));
+    (expires < needed).then(|| {
+        Gate::closed(
+            "token",
+            format!("the token ends at {expires}, before the next stage could ({needed})"),
+        )
+    })
+}
+
+fn rest(evidence: &Evidence, climb: &Climb, route: &Route) -> Option<Gate> {
+    let gap = i64::from(evidence.policy.gates.rung_change_gap_days);
+    let since = climb.memory.rung_since.filter(|_| route.kind == RouteKind::Climb)?;
+    let rested = evidence.today.since(since);
+    (rested < gap).then(|| {
+        Gate::closed(
+            "rest",
+            format!("it stands on this rung for {rested} days; {gap} between two changes"),
+        )
+    })
+}
+
+fn retry(evidence: &Evidence, climb: &Climb, route: &Route) -> Option<Gate> {
+    let failure = climb.memory.last_failure.as_ref().filter(|f| f.to == route.to)?;
+    let retry = &evidence.policy.retry;
+    let waited = evidence.today.since(failure.day);
+    if waited < i64::from(retry.after_days) {
+        let why = format!(
+            "{} was tried until {}; {} days must pass",
+            route.to, failure.day, retry.after_days
+        );
+        return Some(Gate::closed("retry", why));
+    }
+    let now = super::routes::weekly_milli(evidence, &route.to);
+    let wanted = super::arms::amount(failure.weekly_milli) * retry.volume_factor;
+    (super::arms::amount(now) < wanted).then(|| {
+        let (now, wanted) = (super::arms::amount(now) / 1000.0, wanted / 1000.0);
+        Gate::closed(
+            "growth",
+            format!("{} makes {now:.0} a week; {wanted:.0} are needed for another try", route.to),
+        )
+    })
+}

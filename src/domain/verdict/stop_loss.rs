@@ -1,0 +1,162 @@
+//! The daily watch over a running test.
+//!
+//! Two meters, either of which ends a test: an e-process, whose evidence may be looked at every day without raising the
+//! risk of a false stop, and a ledger of excess spend, which bounds the loss whatever the evidence.
+
+use libm::{exp, log};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    dispersion::Dispersion,
+    rule::{Rule, StopLossRule},
+    series::{Comparison, Row, Sums},
+    special::{count, round12},
+};
+use crate::domain::Day;
+
+/// Alternatives the e-process mixes over: `r = null × step`, geometric from 1.05 to 3. The numbers are ln(step).
+const LN_STEPS: [f64; 12] = ln_steps();
+/// Purchases at the planned CPA with which the ledger steadies the incumbent's CPA.
+const LEDGER_PRIOR: f64 = 6.0;
+
+/// ln 1.05 and ln 3, and ten equal steps between.
+const fn ln_steps() -> [f64; 12] {
+    const LN_FIRST: f64 = 0.048_790_164_169_432;
+    const LN_LAST: f64 = 1.098_612_288_668_109_8;
+    let mut steps = [LN_FIRST; 12];
+    let mut i = 1;
+    let mut position = 1.0;
+    while i < 12 {
+        steps[i] = LN_FIRST + (LN_LAST - LN_FIRST) * position / 11.0;
+        position += 1.0;
+        i += 1;
+    }
+    steps
+}
+
+/// What the test has cost so far against the incumbent, and the most it is expected to cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RegretMeter {
+    /// Last day counted.
+    pub day: Day,
+    /// Calendar days since the start, that day included.
+    pub days: i64,
+    /// Evidence that the challenger is worse than its margin allows; 10 means ten to one.
+    pub e_value: f64,
+    /// Spend of the challenger beyond what its purchases would have cost at the incumbent's CPA; negative = saved.
+    pub excess_spend: f64,
+    /// Excess spend that ends the test.
+    pub limit: f64,
+    /// The limit plus what is spent before closed rows can show it: the bound on the expected loss.
+    pub bound: f64,
+}
+
+/// Which meter fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// The evidence.
+    Evidence,
+    /// The ledger.
+    Ledger,
+}
+
+/// A test that must end today.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StopLoss {
+    /// What fired; the evidence first when both did.
+    pub cause: StopCause,
+    /// The meters.
+    pub meter: RegretMeter,
+}
+
+/// The stop-loss of the last closed day; None = go on.
+pub fn daily(comparison: &Comparison, rule: &Rule) -> Option<StopLoss> {
+    let limits = rule.stop_loss?;
+    let meter = regret_meter(comparison, rule)?;
+    if meter.days < limits.from_day {
+        return None;
+    }
+    let cause = if meter.e_value >= limits.e_value {
+        StopCause::Evidence
+    } else if meter.excess_spend >= meter.limit && meter.limit > 0.0 {
+        StopCause::Ledger
+    } else {
+        return None;
+    };
+    Some(StopLoss { cause, meter })
+}
+
+/// The meters as of the last paired day; None without one, or when the rule has no stop-loss.
+pub fn regret_meter(comparison: &Comparison, rule: &Rule) -> Option<RegretMeter> {
+    let limits = rule.stop_loss?;
+    let rows = comparison.rows();
+    let last = rows.last()?;
+    let days = last.offset + 1;
+    let counts: Vec<_> = rows.iter().map(|row| row.counts).collect();
+    let measured = Dispersion::measure(&counts, comparison.dispersion_start).daily;
+    let phi = measured.max(comparison.dispersion_start).max(1.0);
+    let sums = Sums::of(&rows);
+    let weekly = comparison
+        .challenger_weekly_budget
+        .unwrap_or_else(|| 7.0 * sums.challenger.spend / count(rows.len()));
+    let limit = limits.ledger_weeks * weekly;
+    let unseen_days = f64::from(u32::try_from(rule.settle_hours).unwrap_or(0)) / 24.0
+        + comparison.lag.mean_days();
+    Some(RegretMeter {
+        day: last.day,
+        days,
+        e_value: round12(exp(log_e_value(&rows, limits, rule.margin, phi))),
+        excess_spend: round12(excess_spend(comparison, &sums)),
+        limit: round12(limit),
+        bound: round12(limit + unseen_days * weekly / 7.0),
+    })
+}
+
+/// `E_B − X_B × (E_A + 6 × planned CPA) ÷ (X_A + 6)`, effective spend throughout.
+fn excess_spend(comparison: &Comparison, sums: &Sums) -> f64 {
+    let (a, b) = (sums.incumbent_effective, sums.challenger_effective);
+    let planned = comparison.planned_cpa.or_else(|| comparison.cpa_before()).or_else(|| a.cpa());
+    let cpa = match planned {
+        Some(cpa) => (a.spend + LEDGER_PRIOR * cpa) / (a.purchases + LEDGER_PRIOR),
+        // Never a purchase of the incumbent: its spend is the least its CPA can be.
+        None => a.spend,
+    };
+    b.spend - b.purchases * cpa
+}
+
+/// ln of the e-value against "not dearer than the margin allows", mixed over twelve alternatives. Purchases of a day
+/// fall to the challenger with odds `E_B : r × E_A`; dividing by the dispersion keeps the bound for noisy counts.
+fn log_e_value(rows: &[Row], limits: StopLossRule, margin: f64, phi: f64) -> f64 {
+    let mut evidence = [0.0; LN_STEPS.len()];
+    let steps = LN_STEPS.map(exp);
+    for row in rows {
+        let c = &row.counts;
+        let both = c.incumbent + c.challenger;
+        if both <= 0.0 || c.spend_incumbent <= 0.0 || c.spend_challenger <= 0.0 {
+            continue;
+        }
+        let learning = row.offset < limits.learning_days;
+        let allowed = if learning { limits.learning_margin.max(margin) } else { margin };
+        let base = (1.0 + allowed) * c.spend_incumbent;
+        for ((sum, step), ln_step) in evidence.iter_mut().zip(steps).zip(LN_STEPS) {
+            let odds = (c.spend_challenger + base) / (c.spend_challenger + base * step);
+            *sum += both * log(odds) + c.incumbent * ln_step;
+        }
+    }
+    let top = evidence.iter().fold(f64::NEG_INFINITY, |m, v| m.max(v / phi));
+    let sum: f64 = evidence.iter().map(|v| exp(v / phi - top)).sum();
+    top + log(sum / count(LN_STEPS.len()))
+}
+
+impl Comparison {
+    /// CPA of the incumbent on the days before the start; None without purchases there.
+    pub fn cpa_before(&self) -> Option<f64> {
+        let (mut purchases, mut spend) = (0.0, 0.0);
+        for arm in self.days.iter().filter(|d| d.day < self.start).filter_map(|d| d.incumbent) {
+            purchases += arm.purchases;
+            spend += arm.spend;
+        }
+        (purchases > 0.0).then(|| spend / purchases)
+    }
+}
