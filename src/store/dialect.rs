@@ -20,6 +20,9 @@ pub(crate) const ORPHANS: &str = "pragma foreign_key_check";
 /// The number of the newest migration the file has seen.
 pub(crate) const SCHEMA_VERSION_OF_FILE: &str = "pragma user_version";
 
+/// How many pages the file may have, on this connection.
+pub(crate) const PAGE_LIMIT: &str = "pragma max_page_count";
+
 /// "RUNG" as a number: `application_id` of our files.
 pub(crate) const APPLICATION_ID: i64 = 1_381_322_311;
 /// The number of the newest migration in `migrations/sqlite`, kept in `user_version`.

@@ -115,10 +115,15 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
     Ok(pool)
 }
 
-/// The writer of an existing database.
+/// The writer of an existing database; takes the write lock once, so that a file that only looks writable is refused
+/// now and not at the first change.
 pub(crate) async fn writer(path: &Path) -> Result<SqlitePool, StoreError> {
     let hint = "the file and its directory must be writable for this user";
-    pool(path, Role::Writer).await.map_err(|e| open_error(path, e.to_string(), hint))
+    let refused = |e: sqlx::Error| open_error(path, e.to_string(), hint);
+    let pool = pool(path, Role::Writer).await.map_err(refused)?;
+    let probe = pool.begin_with(dialect::BEGIN_WRITE).await.map_err(refused)?;
+    probe.rollback().await.map_err(refused)?;
+    Ok(pool)
 }
 
 async fn file_version(pool: &SqlitePool) -> Result<i64, StoreError> {

@@ -154,6 +154,17 @@ impl SqliteStore {
         }
     }
 
+    /// Lets the file grow to `pages` pages only (never below what it has), as a full disk would: for rehearsals. Holds
+    /// until the writer's connection is replaced, which the first failure brings about.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let doing = "limiting the database's size";
+        let writer = self.shared.writer.as_ref();
+        let writer = writer.ok_or_else(|| forbidden(doing, "it was opened for reading only"))?;
+        let text = sqlx::AssertSqlSafe(format!("{} = {pages}", dialect::PAGE_LIMIT));
+        sqlx::query(text).fetch_one(writer).await.map_err(failed(doing))?;
+        Ok(())
+    }
+
     pub(crate) fn reader(&self) -> &SqlitePool {
         &self.shared.reader
     }
