@@ -58,6 +58,58 @@ fn head_of(got: &Got<'_>) -> Result<Head, StoreError> {
     Ok(Head { seq: got.int("seq")?, hash: LinkHash::stored(got.text("hash")?) })
 }
 
+async fn links(
+    conn: &mut SqliteConnection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Link>, StoreError> {
+    let doing = "reading the audit log";
+    let get = sqlx::query(sql::AUDIT_LINKS).bind(after).bind(i64::from(limit));
+    let rows = get.fetch_all(conn).await.map_err(failed(doing))?;
+    let link = |got: &Got<'_>| {
+        Ok(Link {
+            seq: got.int("seq")?,
+            at: got.moment("at")?,
+            kind: got.text("kind")?,
+            body: got.blob("body")?,
+            prev: LinkHash::stored(got.text("prev")?),
+            hash: LinkHash::stored(got.text("hash")?),
+        })
+    };
+    rows.iter().map(|row| link(&Got::new(row, doing))).collect()
+}
+
+/// Walks the chain after `from` and returns its head; every one of `anchors` after `from` must be a link of it.
+pub(crate) async fn verify(
+    conn: &mut SqliteConnection,
+    from: Head,
+    anchors: &[Head],
+) -> Result<Head, AuditError> {
+    let mut anchors: Vec<&Head> = anchors.iter().filter(|a| a.seq > from.seq).collect();
+    anchors.sort_by_key(|a| a.seq);
+    let mut anchors = anchors.into_iter().peekable();
+    let mut head = from;
+    loop {
+        // A gap at the end of a page shows as one: the next page starts after the last number seen.
+        let links = links(conn, head.seq, PAGE).await?;
+        if links.is_empty() {
+            break;
+        }
+        for link in &links {
+            head = link.verify(&head)?;
+            while let Some(anchor) = anchors.next_if(|a| a.seq == head.seq) {
+                if anchor.hash != head.hash {
+                    return Err(ChainBreak::Rewritten { seq: head.seq }.into());
+                }
+            }
+        }
+    }
+    match anchors.last() {
+        Some(anchor) => Err(ChainBreak::Cut { seq: head.seq, anchored: anchor.seq }.into()),
+        None => Ok(head),
+    }
+}
+
 impl SqliteStore {
     pub(crate) async fn audit_head(&self) -> Result<Head, StoreError> {
         let doing = "reading the audit log's head";
@@ -70,19 +122,8 @@ impl SqliteStore {
         after: i64,
         limit: u32,
     ) -> Result<Vec<Link>, StoreError> {
-        let doing = "reading the audit log";
-        let get = sqlx::query(sql::AUDIT_LINKS).bind(after).bind(i64::from(limit));
-        let link = |got: &Got<'_>| {
-            Ok(Link {
-                seq: got.int("seq")?,
-                at: got.moment("at")?,
-                kind: got.text("kind")?,
-                body: got.blob("body")?,
-                prev: LinkHash::stored(got.text("prev")?),
-                hash: LinkHash::stored(got.text("hash")?),
-            })
-        };
-        self.rows(doing, get).await?.iter().map(|row| link(&Got::new(row, doing))).collect()
+        let mut conn = self.read_connection("reading the audit log").await?;
+        links(&mut conn, after, limit).await
     }
 
     /// Verifies the whole chain, whatever its length, in flat memory. Returns its head.
@@ -92,15 +133,17 @@ impl SqliteStore {
 
     /// Verifies the whole chain, and that every head in `anchors` (in any order) is a link of it.
     pub async fn verify_audit_against(&self, anchors: &[Head]) -> Result<Head, AuditError> {
-        self.verify_links(Head::genesis(), anchors).await
+        let mut conn = self.read_connection("reading the audit log").await?;
+        verify(&mut conn, Head::genesis(), anchors).await
     }
 
     /// Verifies the links after a `checkpoint` known to be good, and that the checkpoint itself is still in place.
     pub async fn verify_audit_from(&self, checkpoint: &Head) -> Result<Head, AuditError> {
+        let mut conn = self.read_connection("reading the audit log").await?;
         if checkpoint.seq > 0 {
             let doing = "reading the audit log";
             let get = sqlx::query(sql::AUDIT_LINK_HASH).bind(checkpoint.seq);
-            match self.row(doing, get).await? {
+            match get.fetch_optional(&mut *conn).await.map_err(failed(doing))? {
                 None => {
                     let seq = self.audit_head().await?.seq;
                     return Err(ChainBreak::Cut { seq, anchored: checkpoint.seq }.into());
@@ -111,32 +154,7 @@ impl SqliteStore {
                 Some(_) => {}
             }
         }
-        self.verify_links(checkpoint.clone(), &[]).await
-    }
-
-    async fn verify_links(&self, from: Head, anchors: &[Head]) -> Result<Head, AuditError> {
-        let mut anchors: Vec<&Head> = anchors.iter().filter(|a| a.seq > from.seq).collect();
-        anchors.sort_by_key(|a| a.seq);
-        let mut anchors = anchors.into_iter().peekable();
-        let mut head = from;
-        loop {
-            let links = self.audit_links(head.seq, PAGE).await?;
-            if links.is_empty() {
-                break;
-            }
-            for link in &links {
-                head = link.verify(&head)?;
-                while let Some(anchor) = anchors.next_if(|a| a.seq == head.seq) {
-                    if anchor.hash != head.hash {
-                        return Err(ChainBreak::Rewritten { seq: head.seq }.into());
-                    }
-                }
-            }
-        }
-        match anchors.last() {
-            Some(anchor) => Err(ChainBreak::Cut { seq: head.seq, anchored: anchor.seq }.into()),
-            None => Ok(head),
-        }
+        verify(&mut conn, checkpoint.clone(), &[]).await
     }
 
     /// Digest of the whole schema: changes when a table, index or trigger is added, dropped or altered. The agent puts

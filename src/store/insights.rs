@@ -117,22 +117,27 @@ async fn save_day(
         .fetch_all(&mut *conn)
         .await
         .map_err(failed(doing))?;
-    let mut newest: BTreeMap<String, String> = BTreeMap::new();
+    let mut newest: BTreeMap<String, (String, Moment)> = BTreeMap::new();
     for row in &known {
         let got = Got::new(row, doing);
-        newest.insert(got.text("adset")?, got.text("digest")?);
+        newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
     }
     for row in rows {
         let packed = pack(row)?;
         match newest.get(row.adset.as_str()) {
-            Some(digest) if *digest == packed.digest => {
+            Some((digest, _)) if *digest == packed.digest => {
                 saved.unchanged += 1;
                 continue;
+            }
+            // A version that is not the latest would never be seen: the clock went back, or a row came twice.
+            Some((_, seen_at)) if *seen_at >= fetched_at => {
+                let what = format!("ad set {} on {date} as seen at {seen_at}", row.adset);
+                return Err(StoreError::Conflict { doing, what });
             }
             Some(_) => saved.restated += 1,
             None => saved.new += 1,
         }
-        newest.insert(row.adset.as_str().to_owned(), packed.digest.clone());
+        newest.insert(row.adset.as_str().to_owned(), (packed.digest.clone(), fetched_at));
         put(conn, account, &date, row, packed, fetched_at).await?;
     }
     Ok(())

@@ -38,7 +38,7 @@ statements! {
             impressions, link_clicks, attribution, windows, actions, amounts, digest)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     /// What the newest versions of one day look like, for comparison with a fresh read.
-    INSIGHT_DIGESTS = "select i.adset, i.digest from insights i
+    INSIGHT_DIGESTS = "select i.adset, i.digest, i.seen_at from insights i
         where i.account = $1 and i.day = $2 and i.seen_at = (
             select max(n.seen_at) from insights n
             where n.account = i.account and n.day = i.day and n.adset = i.adset)";
@@ -294,6 +294,9 @@ mod tests {
                 let detail: String = sqlx::Row::get(&row, "detail");
                 let whole = detail.starts_with("SCAN") && text != AUDIT_HEAD;
                 assert!(!whole, "{text}\n{detail}");
+                // Pages must come out of an index in order: sorting would read everything for each page.
+                let sorted = detail.contains("TEMP B-TREE") && text.contains("limit");
+                assert!(!sorted, "{text}\n{detail}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use rungwise::{
     ports::{Record, Store as _, StoreError},
-    store::{ANCHOR_FILE, Access, AnchorFile, DATABASE_FILE, SqliteStore},
+    store::{ANCHOR_FILE, Access, AnchorFile, Backup, DATABASE_FILE, SqliteStore},
 };
 use sqlx::Connection as _;
 
@@ -224,4 +224,36 @@ async fn a_backup_is_a_whole_database_and_never_replaces_a_file() {
     assert_eq!(restored.install_id().await.unwrap(), world.store.install_id().await.unwrap());
     restored.commit(vec![audit(10)]).await.unwrap();
     assert_eq!(restored.head().await.unwrap().seq, 10);
+}
+
+#[tokio::test]
+async fn a_restored_copy_takes_the_place_and_keeps_what_was_there() {
+    let world = World::new().await;
+    world.store.commit(vec![audit(1)]).await.unwrap();
+    let copy = world.dir.path().join("copy.db");
+    let backup = world.store.backup(&copy).await.unwrap();
+    assert_eq!(Backup::inspect(&copy).await.unwrap(), backup);
+    world.store.commit(vec![audit(2)]).await.unwrap();
+    let dir = world.dir;
+    world.store.close().await;
+    let lock = std::sync::Arc::new(rungwise::daemon::AgentLock::acquire(dir.path()).unwrap());
+    let restored = Backup::restore(&copy, &*lock).await.unwrap();
+    assert_eq!(restored.head, backup.head);
+    let replaced = dir.path().join(format!("{DATABASE_FILE}.replaced1"));
+    assert_eq!(Backup::inspect(&replaced).await.unwrap().head.seq, 2);
+    let store = SqliteStore::open(dir.path(), &account(), Access::Agent(lock)).await.unwrap();
+    assert_eq!(store.head().await.unwrap().seq, 1);
+}
+
+#[tokio::test]
+async fn a_copy_with_a_changed_audit_row_is_no_backup() {
+    let world = World::new().await;
+    world.store.commit(vec![audit(1), audit(2)]).await.unwrap();
+    let mut raw = world.raw().await;
+    let tamper = "drop trigger audit_never_updated; update audit set kind = 'x' where seq = 1";
+    sqlx::raw_sql(tamper).execute(&mut raw).await.unwrap();
+    let copy = world.dir.path().join("copy.db");
+    let error = world.store.backup(&copy).await.unwrap_err().to_string();
+    assert!(error.contains("audit row 1 was changed"), "{error}");
+    assert!(!copy.exists() && !world.dir.path().join("copy.db.part").exists());
 }

@@ -1,9 +1,12 @@
 //! Insights and trees keep their versions; coverage tells what was read.
 
+use std::collections::BTreeMap;
+
+use rand::{Rng as _, SeedableRng as _};
 use rungwise::{
     domain::{AccountId, DayRange, InsightRow},
     ports::{
-        Record, Store as _,
+        Record, Store as _, StoreError,
         store::{CoverageRow, SavedInsights},
     },
 };
@@ -151,6 +154,60 @@ async fn rows_outside_the_days_read_or_given_twice_are_refused_whole() {
     }
     assert!(world.store.insights(&account(), &[], january(), None).await.unwrap().is_empty());
     assert!(world.store.coverage(&account(), january(), None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_changed_row_that_claims_to_be_older_than_what_is_known_is_refused() {
+    let world = World::new().await;
+    let save = |purchases, ms| {
+        let rows = [insight("2026-01-02", "11", purchases)];
+        let store = &world.store;
+        async move { store.save_insights(&account(), january(), &rows, at(ms)).await }
+    };
+    save(1, 100).await.unwrap();
+    assert_eq!(save(1, 90).await.unwrap(), saved(0, 0, 1));
+    let error = save(2, 100).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Conflict { what, .. } if what.contains("ad set 11")),
+        "{error}"
+    );
+    save(2, 101).await.unwrap();
+}
+
+/// Many reads of changing rows, against the plain rule: the last version seen at or before the instant.
+#[tokio::test]
+async fn random_restatements_read_back_as_a_plain_model_says() {
+    let world = World::new().await;
+    let mut random = rand_pcg::Pcg64::seed_from_u64(7);
+    let mut model: Vec<(i64, InsightRow)> = Vec::new();
+    for ms in 1..=60 {
+        let mut rows = Vec::new();
+        for day in 1..=4 {
+            for adset in ["11", "12", "13"] {
+                if random.random_bool(0.6) {
+                    rows.push(insight(
+                        &format!("2026-01-0{day}"),
+                        adset,
+                        random.random_range(0..3),
+                    ));
+                }
+            }
+        }
+        world.store.save_insights(&account(), january(), &rows, at(ms)).await.unwrap();
+        model.extend(rows.into_iter().map(|row| (ms, row)));
+    }
+    for as_of in (0..=60).step_by(7) {
+        let mut newest: BTreeMap<_, &InsightRow> = BTreeMap::new();
+        for (_, row) in model.iter().filter(|(ms, _)| *ms <= as_of) {
+            newest.insert((row.day, row.adset.clone()), row);
+        }
+        let seen = world.store.insights(&account(), &[], january(), Some(at(as_of))).await.unwrap();
+        assert!(seen.iter().all(|s| s.seen_at <= at(as_of)));
+        assert_eq!(
+            seen.iter().map(|s| &s.row).collect::<Vec<_>>(),
+            newest.into_values().collect::<Vec<_>>()
+        );
+    }
 }
 
 #[tokio::test]
