@@ -13,5 +13,5 @@ mod transport;
 pub use clock::{Clock, SystemClock};
 pub use meta::{MetaClass, MetaError, MetaRead, MetaWrite, WriteOutcome};
 pub use stop::{NeverStopped, StopSwitch};
-pub use store::{Armed, Record, Store, StoreError};
+pub use store::{AgentHold, Armed, Record, Store, StoreError};
 pub use transport::{BoxFuture, Method, Request, Response, Transport, TransportError};

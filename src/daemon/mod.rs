@@ -1,1 +1,5 @@
 //! The long-running agent: supervision, schedule, lock.
+
+mod lock;
+
+pub use lock::{AgentLock, LOCK_FILE};

@@ -4,7 +4,7 @@
 //! durable transaction. Once it returns, the batch survives a crash; when it fails, nothing of it exists. Each
 //! [`Record::Audit`] becomes the next link of the audit chain within the same transaction.
 
-use std::future::Future;
+use std::{fmt::Debug, future::Future, path::Path};
 
 use crate::domain::{
     AccountId, AccountInfo, CampaignId, ClimbId, DayRange, DecisionId, InsightRow, LineId, Moment,
@@ -79,6 +79,13 @@ impl StoreError {
             Self::Document { .. } => "restore a backup, or use the version that wrote it",
         }
     }
+}
+
+/// Proof that this process is the one agent of a directory. A store opened for the agent keeps it, so that the lock
+/// outlives every write.
+pub trait AgentHold: Debug + Send + Sync {
+    /// The directory, in canonical form.
+    fn dir(&self) -> &Path;
 }
 
 /// A line or climb as stored: the document is its current state, its history is in decisions and audit.

@@ -1,1 +1,31 @@
-//! The only place that knows sqlx.
+//! The only place that knows sqlx: history and intentions in one SQLite database.
+//!
+//! Reading order: [`SqliteStore`] (opening, committing), `commit.rs` (what each record becomes), then one file per noun
+//! for reading back. `sql.rs` and `dialect.rs` hold every statement, `migrations/sqlite` the tables. [`AnchorFile`]
+//! keeps copies of the audit chain's heads outside the database.
+
+mod anchor;
+mod audit;
+mod backup;
+mod climbs;
+mod commit;
+mod dialect;
+mod doc;
+mod error;
+mod header;
+mod hook;
+mod insights;
+mod objects;
+mod open;
+mod plans;
+mod rows;
+mod small;
+mod sql;
+mod sqlite;
+
+pub use anchor::{ANCHOR_FILE, AnchorFile, Anchors, KEY_FILE};
+pub use audit::AuditError;
+pub use backup::Backup;
+pub use hook::{Change, CommitHook};
+pub use open::DATABASE_FILE;
+pub use sqlite::{Access, SqliteStore};

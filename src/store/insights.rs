@@ -1,0 +1,295 @@
+//! Daily rows as seen at: versions are added, never overwritten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{
+    commit::run,
+    dialect, doc,
+    error::{document, failed},
+    hook::Change,
+    rows::Got,
+    sql,
+    sqlite::SqliteStore,
+};
+use crate::{
+    domain::{CampaignId, Day, DayRange, InsightRow, Moment, Money, SeenRow},
+    ports::{
+        StoreError,
+        store::{CoverageRow, SavedInsights},
+    },
+};
+
+/// Rows fetched at a time: what a stream holds in memory.
+const PAGE: i64 = 1_000;
+
+/// A row ready to be stored, with the digest that tells versions apart.
+struct Packed {
+    actions: Vec<u8>,
+    amounts: Vec<u8>,
+    digest: String,
+}
+
+fn pack(row: &InsightRow) -> Result<Packed, StoreError> {
+    let actions = doc::plain("insight actions", &row.actions)?;
+    let amounts = doc::plain("insight values", &row.values)?;
+    let mut hash = Sha256::new();
+    for number in [
+        row.spend.minor().to_be_bytes(),
+        row.impressions.to_be_bytes(),
+        row.link_clicks.to_be_bytes(),
+    ] {
+        hash.update(number);
+    }
+    let currency = row.spend.currency();
+    let texts = [row.campaign.as_str(), currency.as_str(), &row.attribution].map(str::as_bytes);
+    for part in texts.into_iter().chain([actions.as_slice(), amounts.as_slice()]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Ok(Packed { actions, amounts, digest: HEXLOWER.encode(&hash.finalize()) })
+}
+
+/// The explicit windows counted in a row, joined by commas.
+fn windows(row: &InsightRow) -> String {
+    let keys: BTreeSet<&str> =
+        row.actions.values().flat_map(|count| count.windows.keys().map(String::as_str)).collect();
+    keys.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// One transaction: the rows that are new or differ, and the fact that `range` was read. A caller that stops waiting
+/// leaves all of it or nothing.
+pub(crate) async fn save(
+    store: &SqliteStore,
+    range: DayRange,
+    rows: &[InsightRow],
+    fetched_at: Moment,
+) -> Result<SavedInsights, StoreError> {
+    let doing = "saving insights";
+    store.agent_only(doing)?;
+    if let Some(row) = rows.iter().find(|row| !range.contains(row.day)) {
+        let why = format!("it lies outside {} to {}", range.since(), range.until());
+        return Err(document(format!("insight of {}", row.day), &why));
+    }
+    let change = Change::Insights { range, rows: rows.len(), fetched_at };
+    store.before(change)?;
+    let mut by_day: BTreeMap<Day, Vec<&InsightRow>> = BTreeMap::new();
+    for row in rows {
+        by_day.entry(row.day).or_default().push(row);
+    }
+    let mut tx = store.begin(doing).await?;
+    let mut saved = SavedInsights::default();
+    for (day, rows) in by_day {
+        if let Err(error) = save_day(&mut tx, store.key(), day, &rows, fetched_at, &mut saved).await
+        {
+            let _ = tx.rollback().await;
+            return Err(error);
+        }
+    }
+    let covered = sqlx::query(sql::COVERAGE_PUT)
+        .bind(store.key())
+        .bind(range.since().to_string())
+        .bind(range.until().to_string())
+        .bind(fetched_at.millis());
+    run(&mut tx, doing, covered).await?;
+    tx.commit().await.map_err(failed(doing))?;
+    store.after(change)?;
+    Ok(saved)
+}
+
+/// One query tells what is known of the day; unchanged rows cost nothing more.
+async fn save_day(
+    conn: &mut SqliteConnection,
+    account: &str,
+    day: Day,
+    rows: &[&InsightRow],
+    fetched_at: Moment,
+    saved: &mut SavedInsights,
+) -> Result<(), StoreError> {
+    let doing = "saving insights";
+    let date = day.to_string();
+    let known = sqlx::query(sql::INSIGHT_DIGESTS)
+        .bind(account)
+        .bind(&date)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(failed(doing))?;
+    let mut newest: BTreeMap<String, (String, Moment)> = BTreeMap::new();
+    for row in &known {
+        let got = Got::new(row, doing);
+        newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
+    }
+    for row in rows {
+        let packed = pack(row)?;
+        match newest.get(row.adset.as_str()) {
+            Some((digest, _)) if *digest == packed.digest => {
+                saved.unchanged += 1;
+                continue;
+            }
+            // A version that is not the latest would never be seen: the clock went back, or a row came twice.
+            Some((_, seen_at)) if *seen_at >= fetched_at => {
+                let what = format!("ad set {} on {date} as seen at {seen_at}", row.adset);
+                return Err(StoreError::Conflict { doing, what });
+            }
+            Some(_) => saved.restated += 1,
+            None => saved.new += 1,
+        }
+        newest.insert(row.adset.as_str().to_owned(), (packed.digest.clone(), fetched_at));
+        put(conn, account, &date, row, packed, fetched_at).await?;
+    }
+    Ok(())
+}
+
+async fn put(
+    conn: &mut SqliteConnection,
+    account: &str,
+    date: &str,
+    row: &InsightRow,
+    packed: Packed,
+    fetched_at: Moment,
+) -> Result<(), StoreError> {
+    let number = |what: &str, n: u64| i64::try_from(n).map_err(|e| document(what, &e));
+    let put = sqlx::query(sql::INSIGHT_PUT)
+        .bind(account)
+        .bind(date)
+        .bind(row.adset.as_str())
+        .bind(fetched_at.millis())
+        .bind(row.campaign.as_str())
+        .bind(row.spend.minor())
+        .bind(row.spend.currency().to_string())
+        .bind(number("impressions", row.impressions)?)
+        .bind(number("link clicks", row.link_clicks)?)
+        .bind(&row.attribution)
+        .bind(windows(row))
+        .bind(packed.actions)
+        .bind(packed.amounts)
+        .bind(packed.digest);
+    run(conn, "saving insights", put).await.map(drop)
+}
+
+fn seen_row(got: &Got<'_>) -> Result<SeenRow, StoreError> {
+    let row = InsightRow {
+        adset: got.parsed("adset")?,
+        campaign: got.parsed("campaign")?,
+        day: got.parsed("day")?,
+        spend: Money::from_minor(got.int("spend_minor")?, got.parsed("currency")?),
+        impressions: got.count("impressions")?,
+        link_clicks: got.count("link_clicks")?,
+        attribution: got.text("attribution")?,
+        actions: doc::unplain("insight actions", got.bytes("actions")?)?,
+        values: doc::unplain("insight values", got.bytes("amounts")?)?,
+    };
+    Ok(SeenRow { seen_at: got.moment("seen_at")?, row })
+}
+
+/// Which rows a walk visits.
+struct Walk<'a> {
+    account: &'a str,
+    campaign: Option<&'a CampaignId>,
+    range: DayRange,
+    as_of: i64,
+}
+
+/// Visits rows in order of day and ad set, a page at a time.
+async fn walk(
+    conn: &mut SqliteConnection,
+    walk: &Walk<'_>,
+    visit: &mut (impl FnMut(SeenRow) + Send),
+) -> Result<(), StoreError> {
+    let doing = "reading insights";
+    let text = match walk.campaign {
+        Some(_) => sql::INSIGHTS_OF_CAMPAIGN_PAGE,
+        None => sql::INSIGHTS_PAGE,
+    };
+    let until = walk.range.until().to_string();
+    // No ad set has an empty id, so this place lies before the first row of the first day.
+    let (mut day, mut adset) = (walk.range.since().to_string(), String::new());
+    loop {
+        let mut get = sqlx::query(text)
+            .bind(walk.account)
+            .bind(&day)
+            .bind(&adset)
+            .bind(&until)
+            .bind(walk.as_of)
+            .bind(PAGE);
+        if let Some(campaign) = walk.campaign {
+            get = get.bind(campaign.as_str());
+        }
+        let rows = get.fetch_all(&mut *conn).await.map_err(failed(doing))?;
+        let more = i64::try_from(rows.len()).unwrap_or(PAGE) == PAGE;
+        let mut last = None;
+        for row in &rows {
+            let seen = seen_row(&Got::new(row, doing))?;
+            last = Some((seen.row.day.to_string(), seen.row.adset.to_string()));
+            visit(seen);
+        }
+        match last {
+            Some(place) if more => (day, adset) = place,
+            _ => return Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn collect(
+    store: &SqliteStore,
+    campaigns: &[CampaignId],
+    range: DayRange,
+    as_of: Option<Moment>,
+) -> Result<Vec<SeenRow>, StoreError> {
+    let mut all = Vec::new();
+    store.insights_each(campaigns, range, as_of, |row| all.push(row)).await?;
+    if campaigns.len() > 1 {
+        all.sort_by(|a, b| (a.row.day, &a.row.adset).cmp(&(b.row.day, &b.row.adset)));
+    }
+    Ok(all)
+}
+
+pub(crate) async fn coverage(
+    store: &SqliteStore,
+    range: DayRange,
+    as_of: Option<Moment>,
+) -> Result<Vec<CoverageRow>, StoreError> {
+    let doing = "reading coverage";
+    let get = sqlx::query(sql::COVERAGE_GET)
+        .bind(store.key())
+        .bind(range.since().to_string())
+        .bind(range.until().to_string())
+        .bind(as_of.map_or(i64::MAX, Moment::millis));
+    let rows = store.rows(doing, get).await?;
+    let row = |got: &Got<'_>| {
+        let range = DayRange::new(got.parsed("since")?, got.parsed("until")?)
+            .ok_or_else(|| document("coverage", &"its days are in the wrong order"))?;
+        Ok(CoverageRow { range, fetched_at: got.moment("fetched_at")? })
+    };
+    rows.iter().map(|r| row(&Got::new(r, doing))).collect()
+}
+
+impl SqliteStore {
+    /// Visits the rows [`crate::ports::Store::insights`] would return without holding them all in memory, from one
+    /// state of the database. Ordered by day and ad set within each named campaign, or over all when none is named.
+    pub async fn insights_each(
+        &self,
+        campaigns: &[CampaignId],
+        range: DayRange,
+        as_of: Option<Moment>,
+        mut visit: impl FnMut(SeenRow) + Send,
+    ) -> Result<(), StoreError> {
+        let doing = "reading insights";
+        let mut conn = self.read_connection(doing).await?;
+        let mut tx = conn.begin_with(dialect::BEGIN_READ).await.map_err(failed(doing))?;
+        let as_of = as_of.map_or(i64::MAX, Moment::millis);
+        let account = self.key();
+        if campaigns.is_empty() {
+            walk(&mut tx, &Walk { account, campaign: None, range, as_of }, &mut visit).await?;
+        }
+        let named: BTreeSet<&CampaignId> = campaigns.iter().collect();
+        for campaign in named {
+            let one = Walk { account, campaign: Some(campaign), range, as_of };
+            walk(&mut tx, &one, &mut visit).await?;
+        }
+        tx.rollback().await.map_err(failed(doing))
+    }
+}

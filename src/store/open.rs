@@ -1,0 +1,279 @@
+//! Opening: checks, connections with their settings asserted, migrations.
+//!
+//! A new database is made under another name and moved into place when it is complete, so that a crash leaves either
+//! no database or a whole one.
+
+use std::{
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use data_encoding::HEXLOWER;
+use sqlx::{
+    Connection as _, Row as _, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
+
+use super::{
+    dialect,
+    error::{CANTOPEN, failed, primary_code},
+    header::{self, open_error},
+    sql,
+};
+use crate::ports::StoreError;
+
+/// Name of the database file within the directory.
+pub const DATABASE_FILE: &str = "rungwise.db";
+/// Where a database is made before it is moved into place.
+const UNFINISHED_FILE: &str = "rungwise.db.unfinished";
+/// Connections for reading.
+const READERS: u32 = 4;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+    /// Reads a file nobody writes, in a directory where the engine may not put its shared memory.
+    Frozen,
+}
+
+fn options(path: &Path, role: Role) -> SqliteConnectOptions {
+    let mut options =
+        SqliteConnectOptions::new().filename(path).pragma("journal_size_limit", dialect::WAL_LIMIT);
+    for (name, value, _) in dialect::SETTINGS {
+        options = options.pragma(name, value);
+    }
+    match role {
+        Role::Writer => options.journal_mode(SqliteJournalMode::Wal),
+        Role::Reader => options.read_only(true).pragma("query_only", "on"),
+        Role::Frozen => options.read_only(true).immutable(true).pragma("query_only", "on"),
+    }
+}
+
+/// Asks the connection for each setting: a misspelt or refused one would go unnoticed otherwise.
+async fn assert_settings(conn: &mut SqliteConnection, role: Role) -> Result<(), sqlx::Error> {
+    for (name, _, expected) in dialect::SETTINGS {
+        let text = sqlx::AssertSqlSafe(format!("pragma {name}"));
+        let found: Option<i64> = sqlx::query_scalar(text).fetch_optional(&mut *conn).await?;
+        // Without memory mapping compiled in, the engine answers mmap_size with no row.
+        if found.unwrap_or(0) != expected {
+            return Err(sqlx::Error::Protocol(format!(
+                "{name} is {found:?} instead of {expected}"
+            )));
+        }
+    }
+    if role == Role::Writer {
+        let mode: String = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *conn).await?;
+        if mode != "wal" {
+            return Err(sqlx::Error::Protocol(format!("journal_mode is {mode} instead of wal")));
+        }
+    }
+    Ok(())
+}
+
+/// A pool whose connections never age and are thrown away when they come back inside a transaction: after a full disk
+/// the engine has rolled back by itself, and only a fresh connection heals the driver's count.
+async fn pool(path: &Path, role: Role) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(if role == Role::Writer { 1 } else { READERS })
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(Duration::from_secs(30))
+        .after_connect(move |conn, _| Box::pin(assert_settings(conn, role)))
+        .after_release(|conn, _| {
+            let clean = !conn.is_in_transaction();
+            Box::pin(async move { Ok(clean) })
+        })
+        .connect_with(options(path, role))
+        .await
+}
+
+/// The pool of readers, checked for engine and schema version.
+pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
+    let hint = "check that the file and its directory are readable; then `rungwise db verify`";
+    let pool = match pool(path, Role::Reader).await {
+        Ok(pool) => pool,
+        // In a directory without write permission the engine cannot keep its shared memory. When no log is pending
+        // and nobody writes, the file alone is the whole database.
+        Err(e) if primary_code(&e) == Some(CANTOPEN) && !header::has_log(path) => {
+            pool(path, Role::Frozen).await.map_err(|e| open_error(path, e.to_string(), hint))?
+        }
+        Err(e) => return Err(open_error(path, e.to_string(), hint)),
+    };
+    check_engine(path, &pool).await?;
+    let version = file_version(&pool).await?;
+    header::newer(path, version)?;
+    if version < dialect::SCHEMA_VERSION {
+        let (found, known) = (version, dialect::SCHEMA_VERSION);
+        let why = format!("its schema is version {found}, this program needs {known}");
+        return Err(open_error(path, why, "run the agent once (`rungwise tick`): it upgrades"));
+    }
+    Ok(pool)
+}
+
+/// The writer of an existing database; takes the write lock once, so that a file that only looks writable is refused
+/// now and not at the first change.
+pub(crate) async fn writer(path: &Path) -> Result<SqlitePool, StoreError> {
+    let hint = "the file and its directory must be writable for this user";
+    let refused = |e: sqlx::Error| open_error(path, e.to_string(), hint);
+    let pool = pool(path, Role::Writer).await.map_err(refused)?;
+    let probe = pool.begin_with(dialect::BEGIN_WRITE).await.map_err(refused)?;
+    probe.rollback().await.map_err(refused)?;
+    Ok(pool)
+}
+
+async fn file_version(pool: &SqlitePool) -> Result<i64, StoreError> {
+    sqlx::query_scalar(dialect::SCHEMA_VERSION_OF_FILE)
+        .fetch_one(pool)
+        .await
+        .map_err(failed("reading the schema version"))
+}
+
+async fn check_engine(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
+    let text: String = sqlx::query_scalar(dialect::ENGINE_VERSION)
+        .fetch_one(pool)
+        .await
+        .map_err(failed("reading the engine's version"))?;
+    if !is_sound_engine(&text) {
+        let why = format!("SQLite {text} can corrupt it");
+        return Err(open_error(path, why, "build with SQLite 3.51.3 or newer"));
+    }
+    Ok(())
+}
+
+/// True for engines without the WAL-reset bug.
+fn is_sound_engine(version: &str) -> bool {
+    let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next()) >= dialect::OLDEST_ENGINE
+}
+
+/// Brings an existing database of the agent to the newest schema.
+pub(crate) async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
+    check_engine(path, writer).await?;
+    header::newer(path, file_version(writer).await?)?;
+    run_migrations(path, writer).await
+}
+
+async fn run_migrations(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
+    let hint = "restore the backup made before the upgrade, or use the version that wrote it";
+    MIGRATIONS
+        .run(pool)
+        .await
+        .map_err(|e| open_error(path, format!("its schema cannot be upgraded: {e}"), hint))
+}
+
+/// Makes a new database at `path`, whole or not at all. The caller holds the agent's lock.
+pub(crate) async fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
+    let unfinished = dir.join(UNFINISHED_FILE);
+    let hint = "the directory must be writable for this user";
+    let io = |e: std::io::Error| open_error(path, e.to_string(), hint);
+    for rest in ["", "-wal", "-shm", "-journal"] {
+        remove_if_there(&dir.join(format!("{UNFINISHED_FILE}{rest}"))).map_err(io)?;
+    }
+    private_file(&unfinished).map_err(io)?;
+    let pool =
+        pool(&unfinished, Role::Writer).await.map_err(|e| open_error(path, e.to_string(), hint))?;
+    check_engine(path, &pool).await?;
+    run_migrations(path, &pool).await?;
+    let doing = "making the database";
+    let mut conn = pool.acquire().await.map_err(failed(doing))?;
+    let install = HEXLOWER.encode(&random::<16>()?);
+    sqlx::query(sql::META_PUT)
+        .bind("install_id")
+        .bind(install)
+        .execute(&mut *conn)
+        .await
+        .map_err(failed(doing))?;
+    drop(conn);
+    // The last connection to close moves the log's content into the file and removes the log.
+    pool.close().await;
+    File::open(&unfinished).and_then(|f| f.sync_all()).map_err(io)?;
+    std::fs::rename(&unfinished, path).map_err(io)?;
+    sync_dir(dir).map_err(io)
+}
+
+/// `N` bytes from the system's generator.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| StoreError::Database { doing: "drawing random bytes", why: e.to_string() })?;
+    Ok(bytes)
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// A new file that only its owner can read.
+pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+/// Makes a rename or a new file in `dir` durable.
+pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// One read-only connection to any database of ours, for checks and copies.
+pub(crate) async fn single(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let mut options = SqliteConnectOptions::new().filename(path).read_only(true);
+    for (name, value, _) in dialect::SETTINGS {
+        options = options.pragma(name, value);
+    }
+    SqliteConnection::connect_with(&options).await
+}
+
+/// What `integrity_check` and `foreign_key_check` complain about; empty when all is well.
+pub(crate) async fn problems(conn: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut found: Vec<String> =
+        sqlx::query_scalar(dialect::INTEGRITY).fetch_all(&mut *conn).await?;
+    found.retain(|line| line != "ok");
+    for row in sqlx::query(dialect::ORPHANS).fetch_all(&mut *conn).await? {
+        let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+        found.push(format!("a row of {table} has no parent in {parent}"));
+    }
+    Ok(found)
+}
+
+/// The database's path within `dir`.
+pub(crate) fn database(dir: &Path) -> PathBuf {
+    dir.join(DATABASE_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_with_the_log_reset_bug_are_refused() {
+        for (version, sound) in
+            [("3.51.2", false), ("3.40.1", false), ("3.51.3", true), ("4.0", true), ("", false)]
+        {
+            assert_eq!(is_sound_engine(version), sound, "{version}");
+        }
+    }
+
+    #[test]
+    fn the_schema_version_is_the_number_of_the_newest_migration() {
+        let newest = MIGRATIONS.iter().map(|m| m.version).max();
+        assert_eq!(newest, Some(dialect::SCHEMA_VERSION));
+        let text = MIGRATIONS.iter().last().map(|m| m.sql.as_str().to_owned()).unwrap();
+        let said = format!("pragma user_version = {};", dialect::SCHEMA_VERSION);
+        assert!(text.contains(&said), "the newest migration must say {said:?}");
+    }
+}

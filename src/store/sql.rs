@@ -1,0 +1,303 @@
+//! Every statement, each a named constant, so that all of them can be executed by one test.
+//!
+//! They are shared by both engines: `$1` parameters, 64-bit integers, text and blobs, `on conflict` and `where not
+//! exists` instead of engine dialects. What only one engine understands stands in `dialect.rs`.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $text;)+
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+statements! {
+    /// Once per database.
+    META_PUT = "insert into meta (name, value) values ($1, $2)";
+    META_GET = "select value from meta where name = $1";
+
+    ACCOUNT_PUT = "insert into accounts (account, doc, seen_at) values ($1, $2, $3)
+        on conflict (account) do update set doc = excluded.doc, seen_at = excluded.seen_at";
+    ACCOUNT_GET = "select doc from accounts where account = $1";
+
+    TREE_HEAD = "select digest, version_at from tree_heads where account = $1 and campaign = $2";
+    TREE_PUT = "insert into trees (account, campaign, seen_at, digest, doc) values ($1, $2, $3, $4, $5)";
+    TREE_HEAD_PUT = "insert into tree_heads (account, campaign, version_at, digest, seen_at)
+        values ($1, $2, $3, $4, $5)
+        on conflict (account, campaign) do update
+        set version_at = excluded.version_at, digest = excluded.digest, seen_at = excluded.seen_at";
+    TREE_SEEN = "update tree_heads set seen_at = $3 where account = $1 and campaign = $2 and seen_at < $3";
+    TREE_GET = "select t.doc, h.seen_at from tree_heads h
+        join trees t on t.account = h.account and t.campaign = h.campaign and t.seen_at = h.version_at
+        where h.account = $1 and h.campaign = $2";
+    TREES_GET = "select t.doc, h.seen_at from tree_heads h
+        join trees t on t.account = h.account and t.campaign = h.campaign and t.seen_at = h.version_at
+        where h.account = $1 order by h.campaign";
+
+    INSIGHT_PUT = "insert into insights (account, day, adset, seen_at, campaign, spend_minor, currency,
+            impressions, link_clicks, attribution, windows, actions, amounts, digest)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    /// What the newest versions of one day look like, for comparison with a fresh read.
+    INSIGHT_DIGESTS = "select i.adset, i.digest, i.seen_at from insights i
+        where i.account = $1 and i.day = $2 and i.seen_at = (
+            select max(n.seen_at) from insights n
+            where n.account = i.account and n.day = i.day and n.adset = i.adset)";
+    /// A page of newest versions as of an instant, after a place in the order.
+    INSIGHTS_PAGE = "select i.day, i.adset, i.seen_at, i.campaign, i.spend_minor, i.currency, i.impressions,
+            i.link_clicks, i.attribution, i.actions, i.amounts
+        from insights i
+        where i.account = $1 and (i.day, i.adset) > ($2, $3) and i.day <= $4 and i.seen_at = (
+            select max(n.seen_at) from insights n
+            where n.account = i.account and n.day = i.day and n.adset = i.adset and n.seen_at <= $5)
+        order by i.day, i.adset limit $6";
+    /// The same of one campaign.
+    INSIGHTS_OF_CAMPAIGN_PAGE = "select i.day, i.adset, i.seen_at, i.campaign, i.spend_minor, i.currency,
+            i.impressions, i.link_clicks, i.attribution, i.actions, i.amounts
+        from insights i
+        where i.account = $1 and i.campaign = $7 and (i.day, i.adset) > ($2, $3) and i.day <= $4 and i.seen_at = (
+            select max(n.seen_at) from insights n
+            where n.account = i.account and n.day = i.day and n.adset = i.adset and n.seen_at <= $5)
+        order by i.day, i.adset limit $6";
+    COVERAGE_PUT = "insert into coverage (account, since, until, fetched_at) values ($1, $2, $3, $4)";
+    COVERAGE_GET = "select since, until, fetched_at from coverage
+        where account = $1 and until >= $2 and since <= $3 and fetched_at <= $4
+        order by fetched_at, id";
+
+    EVIDENCE_PUT = "insert into evidence (account, hash, at, bytes)
+        select $1, $2, $3, $4 where not exists (select 1 from evidence where account = $1 and hash = $2)";
+    EVIDENCE_GET = "select bytes from evidence where account = $1 and hash = $2";
+
+    DECISION_PUT = "insert into decisions (account, decision, line, climb, at, evidence, doc)
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    DECISION_GET = "select decision, line, climb, at, evidence, doc from decisions
+        where account = $1 and decision = $2";
+    DECISIONS_GET = "select decision, line, climb, at, evidence, doc from decisions
+        where account = $1 order by at desc, id desc limit $2";
+    DECISIONS_OF_CLIMB = "select decision, line, climb, at, evidence, doc from decisions
+        where account = $1 and climb = $3 order by at desc, id desc limit $2";
+
+    CLIMB_PUT = "insert into climbs (account, climb, line, state, open, doc, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        on conflict (account, climb) do update
+        set line = excluded.line, state = excluded.state, open = excluded.open, doc = excluded.doc,
+            updated_at = excluded.updated_at";
+    CLIMBS_GET = "select climb, line, state, open, doc, updated_at from climbs
+        where account = $1 order by id desc";
+    CLIMBS_OPEN = "select climb, line, state, open, doc, updated_at from climbs
+        where account = $1 and open = 1 order by id desc";
+
+    PLAN_PUT = "insert into plans (account, hash, line, climb, kind, created, expires, bytes)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    PLAN_END_PUT = "insert into plan_ends (plan, account, outcome, why, at) values ($1, $2, $3, $4, $5)";
+    PLANS_GET = "select p.hash, p.line, p.climb, p.kind, p.created, p.expires, p.bytes, e.outcome, e.why, e.at
+        from plans p left join plan_ends e on e.plan = p.hash
+        where p.account = $1 order by p.created desc, p.id desc limit $2";
+    PLANS_OPEN = "select p.hash, p.line, p.climb, p.kind, p.created, p.expires, p.bytes, e.outcome, e.why, e.at
+        from plans p left join plan_ends e on e.plan = p.hash
+        where p.account = $1 and e.plan is null order by p.created desc, p.id desc limit $2";
+    /// A range instead of `like`, so that the index on hash is used.
+    PLANS_LIKE = "select p.hash, p.line, p.climb, p.kind, p.created, p.expires, p.bytes, e.outcome, e.why, e.at
+        from plans p left join plan_ends e on e.plan = p.hash
+        where p.account = $1 and p.hash >= $2 and p.hash < $3 order by p.hash limit $4";
+    APPROVAL_PUT = "insert into approvals (account, plan, given_by, at, granted, note)
+        values ($1, $2, $3, $4, $5, $6)";
+    APPROVALS_GET = "select plan, given_by, at, granted, note from approvals where plan = $1 order by id";
+
+    INTENT_PUT = "insert into intents (account, op_key, plan, action, creates, request, at)
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    INTENTS_GET = "select op_key, plan, action, creates, request, at from intents
+        where account = $1 order by id";
+    INTENTS_OF_PLAN = "select op_key, plan, action, creates, request, at from intents
+        where account = $1 and plan = $2 order by id";
+    ENTRY_PUT = "insert into intent_entries (account, op_key, at, entry, object) values ($1, $2, $3, $4, $5)";
+    /// Reading the same result twice is no news.
+    VERIFIED_PUT = "insert into intent_entries (account, op_key, at, entry, object)
+        select $1, $2, $3, 'verified', null where not exists (
+            select 1 from intent_entries where op_key = $2 and entry = 'verified')";
+    ENTRIES_GET = "select op_key, at, entry, object from intent_entries where account = $1 order by id";
+    ENTRIES_OF_PLAN = "select n.op_key, n.at, n.entry, n.object from intent_entries n
+        join intents i on i.op_key = n.op_key
+        where n.account = $1 and i.plan = $2 order by n.id";
+
+    COMMAND_PUT = "insert into commands (account, at, given_by, kind, subject, note)
+        values ($1, $2, $3, $4, $5, $6)";
+    COMMAND_DONE = "update commands set done_at = $3, answer = $4 where account = $1 and id = $2";
+    COMMANDS_WAITING = "select id, at, given_by, kind, subject, note from commands
+        where account = $1 and done_at is null order by id";
+
+    SLOT_PUT = "insert into slots (account, job, slot, at) values ($1, $2, $3, $4)";
+    SLOT_LAST = "select max(slot) as slot from slots where account = $1 and job = $2";
+
+    NOTE_PUT = "insert into notes (account, name, value) values ($1, $2, $3)
+        on conflict (account, name) do update set value = excluded.value";
+    NOTE_GET = "select value from notes where account = $1 and name = $2";
+
+    AUDIT_HEAD = "select seq, hash from audit order by seq desc limit 1";
+    AUDIT_PUT = "insert into audit (seq, at, kind, body, prev, hash) values ($1, $2, $3, $4, $5, $6)";
+    AUDIT_LINKS = "select seq, at, kind, body, prev, hash from audit where seq > $1 order by seq limit $2";
+    AUDIT_LINK_HASH = "select hash from audit where seq = $1";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+
+    enum Arg {
+        T(&'static str),
+        I(i64),
+        B(&'static [u8]),
+        Null,
+    }
+    use Arg::{B, I, Null, T};
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const ZERO: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    /// Writes in an order the foreign keys and guards accept, with how many rows each changes.
+    fn writes() -> Vec<(&'static str, Vec<Arg>, u64)> {
+        vec![
+            (META_PUT, vec![T("k"), T("v")], 1),
+            (ACCOUNT_PUT, vec![T("1"), B(b"{}"), I(5)], 1),
+            (TREE_PUT, vec![T("1"), T("7"), I(5), T(HASH), B(b"{}")], 1),
+            (TREE_HEAD_PUT, vec![T("1"), T("7"), I(5), T(HASH), I(5)], 1),
+            (TREE_SEEN, vec![T("1"), T("7"), I(6)], 1),
+            (
+                INSIGHT_PUT,
+                vec![
+                    T("1"),
+                    T("2026-01-01"),
+                    T("2"),
+                    I(5),
+                    T("7"),
+                    I(1),
+                    T("EUR"),
+                    I(1),
+                    I(1),
+                    T("a"),
+                    T(""),
+                    B(b"{}"),
+                    B(b"{}"),
+                    T(HASH),
+                ],
+                1,
+            ),
+            (COVERAGE_PUT, vec![T("1"), T("2026-01-01"), T("2026-01-02"), I(5)], 1),
+            (EVIDENCE_PUT, vec![T("1"), T(HASH), I(5), B(b"e")], 1),
+            (EVIDENCE_PUT, vec![T("1"), T(HASH), I(6), B(b"e")], 0),
+            (DECISION_PUT, vec![T("1"), T("d"), T("l"), T("c"), I(5), T(HASH), B(b"{}")], 1),
+            (CLIMB_PUT, vec![T("1"), T("c"), T("l"), T("s"), I(1), B(b"{}"), I(5)], 1),
+            (PLAN_PUT, vec![T("1"), T(HASH), T("l"), T("c"), T("end"), I(5), I(6), B(b"p")], 1),
+            (APPROVAL_PUT, vec![T("1"), T(HASH), T("a"), I(5), I(1), T("")], 1),
+            (INTENT_PUT, vec![T("1"), T("op"), T(HASH), T("a"), Null, B(b"{}"), I(5)], 1),
+            (ENTRY_PUT, vec![T("1"), T("op"), I(5), T("started"), Null], 1),
+            (ENTRY_PUT, vec![T("1"), T("op"), I(6), T("succeeded"), T("99")], 1),
+            (VERIFIED_PUT, vec![T("1"), T("op"), I(7)], 1),
+            (VERIFIED_PUT, vec![T("1"), T("op"), I(8)], 0),
+            (PLAN_END_PUT, vec![T(HASH), T("1"), T("done"), T(""), I(9)], 1),
+            (COMMAND_PUT, vec![T("1"), I(5), T("a"), T("k"), T("s"), T("")], 1),
+            (COMMAND_DONE, vec![T("1"), I(1), I(6), T("ok")], 1),
+            (COMMAND_PUT, vec![T("1"), I(5), T("a"), T("k"), T("s"), T("")], 1),
+            (SLOT_PUT, vec![T("1"), T("pull"), I(5), I(6)], 1),
+            (NOTE_PUT, vec![T("1"), T("k"), T("v")], 1),
+            (NOTE_PUT, vec![T("1"), T("k"), T("w")], 1),
+            (AUDIT_PUT, vec![I(1), I(5), T("k"), B(b"{}"), T(ZERO), T(HASH)], 1),
+        ]
+    }
+
+    /// Reads with how many rows each finds after [`writes`].
+    fn reads() -> Vec<(&'static str, Vec<Arg>, usize)> {
+        let day = || vec![T("1"), T("2026-01-01"), T(""), T("2026-01-02"), I(9), I(10)];
+        let of_campaign = || day().into_iter().chain([T("7")]).collect();
+        vec![
+            (META_GET, vec![T("k")], 1),
+            (ACCOUNT_GET, vec![T("1")], 1),
+            (TREE_HEAD, vec![T("1"), T("7")], 1),
+            (TREE_GET, vec![T("1"), T("7")], 1),
+            (TREES_GET, vec![T("1")], 1),
+            (INSIGHT_DIGESTS, vec![T("1"), T("2026-01-01")], 1),
+            (INSIGHTS_PAGE, day(), 1),
+            (INSIGHTS_OF_CAMPAIGN_PAGE, of_campaign(), 1),
+            (COVERAGE_GET, vec![T("1"), T("2026-01-02"), T("2026-01-03"), I(5)], 1),
+            (EVIDENCE_GET, vec![T("1"), T(HASH)], 1),
+            (DECISION_GET, vec![T("1"), T("d")], 1),
+            (DECISIONS_GET, vec![T("1"), I(5)], 1),
+            (DECISIONS_OF_CLIMB, vec![T("1"), I(5), T("c")], 1),
+            (CLIMBS_GET, vec![T("1")], 1),
+            (CLIMBS_OPEN, vec![T("1")], 1),
+            (PLANS_GET, vec![T("1"), I(5)], 1),
+            (PLANS_OPEN, vec![T("1"), I(5)], 0),
+            (PLANS_LIKE, vec![T("1"), T("01"), T("01g"), I(5)], 1),
+            (APPROVALS_GET, vec![T(HASH)], 1),
+            (INTENTS_GET, vec![T("1")], 1),
+            (INTENTS_OF_PLAN, vec![T("1"), T(HASH)], 1),
+            (ENTRIES_GET, vec![T("1")], 3),
+            (ENTRIES_OF_PLAN, vec![T("1"), T(HASH)], 3),
+            (COMMANDS_WAITING, vec![T("1")], 1),
+            (SLOT_LAST, vec![T("1"), T("pull")], 1),
+            (NOTE_GET, vec![T("1"), T("k")], 1),
+            (AUDIT_HEAD, vec![], 1),
+            (AUDIT_LINKS, vec![I(0), I(5)], 1),
+            (AUDIT_LINK_HASH, vec![I(1)], 1),
+        ]
+    }
+
+    fn bound(
+        text: &'static str,
+        args: Vec<Arg>,
+    ) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+        args.into_iter().fold(sqlx::query(text), |query, arg| match arg {
+            T(text) => query.bind(text),
+            I(number) => query.bind(number),
+            B(bytes) => query.bind(bytes),
+            Null => query.bind(None::<String>),
+        })
+    }
+
+    #[tokio::test]
+    async fn every_statement_runs_and_does_what_its_name_says() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let schema = include_str!("../../migrations/sqlite/0001_first_version.sql");
+        sqlx::raw_sql(schema).execute(&mut conn).await.unwrap();
+        let mut ran = BTreeSet::new();
+        for (text, args, changed) in writes() {
+            let done = bound(text, args).execute(&mut conn).await;
+            assert_eq!(
+                done.unwrap_or_else(|e| panic!("{text}: {e}")).rows_affected(),
+                changed,
+                "{text}"
+            );
+            ran.insert(text);
+        }
+        for (text, args, found) in reads() {
+            let rows = bound(text, args).fetch_all(&mut conn).await;
+            assert_eq!(rows.unwrap_or_else(|e| panic!("{text}: {e}")).len(), found, "{text}");
+            ran.insert(text);
+        }
+        let left: Vec<_> = ALL.iter().filter(|(_, text)| !ran.contains(text)).collect();
+        assert!(left.is_empty(), "not executed: {left:?}");
+    }
+
+    /// A statement that walks a whole growing table would be slow after a year.
+    #[tokio::test]
+    async fn no_read_scans_a_table_without_an_index() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let schema = include_str!("../../migrations/sqlite/0001_first_version.sql");
+        sqlx::raw_sql(schema).execute(&mut conn).await.unwrap();
+        for (text, args, _) in reads() {
+            let explain: &'static str =
+                Box::leak(format!("explain query plan {text}").into_boxed_str());
+            for row in bound(explain, args).fetch_all(&mut conn).await.unwrap() {
+                let detail: String = sqlx::Row::get(&row, "detail");
+                let whole = detail.starts_with("SCAN") && text != AUDIT_HEAD;
+                assert!(!whole, "{text}\n{detail}");
+                // Pages must come out of an index in order: sorting would read everything for each page.
+                let sorted = detail.contains("TEMP B-TREE") && text.contains("limit");
+                assert!(!sorted, "{text}\n{detail}");
+            }
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The store on SQLite: who may open it, and the one way a change becomes durable.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection, sqlite::SqliteRow};
+
+use super::{
+    anchor, climbs, commit, dialect,
+    error::failed,
+    header::{self, open_error},
+    hook::{Change, CommitHook},
+    insights, objects, open, plans, small,
+};
+use crate::{
+    domain::{
+        AccountId, AccountInfo, CampaignId, ClimbId, DayRange, DecisionId, InsightRow, Moment,
+        SeenRow, Tree,
+        audit::{Head, Link},
+        plan::{Approval, PlanHash},
+    },
+    ports::{
+        AgentHold, Record, Store, StoreError,
+        store::{
+            ClimbRow, CommandRow, CoverageRow, DecisionRow, IntentRow, PlanRow, SavedInsights,
+        },
+    },
+};
+
+/// In what capacity the database is opened.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// The one agent: creates, migrates and writes everything. The store keeps the hold until its last clone is gone.
+    Agent(Arc<dyn AgentHold>),
+    /// Another process of a person: reads, and writes commands and approvals only.
+    Commands,
+    /// Reads only; works beside an agent and in a directory without write permission.
+    Read,
+}
+
+/// The database of one installation, seen by one of its accounts. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    pub(crate) account: AccountId,
+    hook: Option<Arc<dyn CommitHook>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    path: PathBuf,
+    access: Access,
+    writer: Option<SqlitePool>,
+    reader: SqlitePool,
+    identity: FileIdentity,
+}
+
+impl SqliteStore {
+    /// Opens `dir`'s database for `account`.
+    ///
+    /// The agent makes the directory's database when there is none and brings an older one to the newest schema; the
+    /// others need one that exists and is current. Fails with [`StoreError::Open`] for a file that is missing, empty,
+    /// cut short, not a database, of another program or of a newer version; such a file is left as it is.
+    pub async fn open(dir: &Path, account: &AccountId, access: Access) -> Result<Self, StoreError> {
+        let dir = dir
+            .canonicalize()
+            .map_err(|e| open_error(dir, e.to_string(), "choose an existing --dir"))?;
+        let path = open::database(&dir);
+        let exists = path.try_exists().unwrap_or(true);
+        let writer = match &access {
+            Access::Agent(hold) => {
+                if hold.dir() != dir {
+                    let why = format!("the agent's lock is on {}", hold.dir().display());
+                    return Err(open_error(&path, why, "take the lock of the same directory"));
+                }
+                if !exists {
+                    refuse_lost_history(&dir, &path)?;
+                    open::create(&dir, &path).await?;
+                }
+                header::check(&path)?;
+                let writer = open::writer(&path).await?;
+                open::migrate(&path, &writer).await?;
+                anchor::ensure_key(&dir)?;
+                Some(writer)
+            }
+            Access::Commands | Access::Read if !exists => {
+                let hint = "run `rungwise init` and `rungwise sync` first, or choose another --dir";
+                return Err(open_error(&path, "there is no database", hint));
+            }
+            Access::Commands => {
+                header::check(&path)?;
+                Some(open::writer(&path).await?)
+            }
+            Access::Read => {
+                header::check(&path)?;
+                None
+            }
+        };
+        let reader = open::readers(&path).await?;
+        let identity = FileIdentity::of(&path)
+            .map_err(|e| open_error(&path, e.to_string(), "the file must be readable"))?;
+        let shared = Shared { dir, path, access, writer, reader, identity };
+        Ok(Self { shared: Arc::new(shared), account: account.clone(), hook: None })
+    }
+
+    /// The same database seen by another of its accounts.
+    #[must_use]
+    pub fn for_account(&self, account: &AccountId) -> Self {
+        Self { account: account.clone(), ..self.clone() }
+    }
+
+    /// The same database with `hook` called around each of this handle's changes.
+    #[must_use]
+    pub fn with_hook(self, hook: Arc<dyn CommitHook>) -> Self {
+        Self { hook: Some(hook), ..self }
+    }
+
+    /// The account this handle reads and writes.
+    pub fn account_id(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The directory, in canonical form.
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Closes the connections; the agent's log is then merged into the file.
+    pub async fn close(self) {
+        self.shared.reader.close().await;
+        if let Some(writer) = &self.shared.writer {
+            writer.close().await;
+        }
+    }
+
+    /// Fails when the file was removed or replaced since it was opened: the engine would go on writing into a file
+    /// nobody can find.
+    pub fn check_file(&self) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        match FileIdentity::of(&shared.path) {
+            Ok(found) if found == shared.identity => Ok(()),
+            _ => {
+                let hint = "stop the agent, put the file back or restore a backup, and start again";
+                Err(open_error(&shared.path, "it was removed or replaced while in use", hint))
+            }
+        }
+    }
+
+    /// Lets the file grow to `pages` pages only (never below what it has), as a full disk would: for rehearsals. Holds
+    /// until the writer's connection is replaced, which the first failure brings about.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let doing = "limiting the database's size";
+        let writer = self.shared.writer.as_ref();
+        let writer = writer.ok_or_else(|| forbidden(doing, "it was opened for reading only"))?;
+        let text = sqlx::AssertSqlSafe(format!("{} = {pages}", dialect::PAGE_LIMIT));
+        sqlx::query(text).fetch_one(writer).await.map_err(failed(doing))?;
+        Ok(())
+    }
+
+    pub(crate) fn reader(&self) -> &SqlitePool {
+        &self.shared.reader
+    }
+
+    /// The account's number, as tables have it.
+    pub(crate) fn key(&self) -> &str {
+        self.account.as_str()
+    }
+
+    pub(crate) async fn read_connection(
+        &self,
+        doing: &'static str,
+    ) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.reader().acquire().await.map_err(failed(doing))
+    }
+
+    /// Rows of a statement with parameters.
+    pub(crate) async fn rows(
+        &self,
+        doing: &'static str,
+        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        query.fetch_all(self.reader()).await.map_err(failed(doing))
+    }
+
+    /// The one row of a statement, if any.
+    pub(crate) async fn row(
+        &self,
+        doing: &'static str,
+        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Option<SqliteRow>, StoreError> {
+        query.fetch_optional(self.reader()).await.map_err(failed(doing))
+    }
+
+    pub(crate) fn before(&self, change: Change<'_>) -> Result<(), StoreError> {
+        self.hook.as_ref().map_or(Ok(()), |hook| hook.before(change))
+    }
+
+    pub(crate) fn after(&self, change: Change<'_>) -> Result<(), StoreError> {
+        self.hook.as_ref().map_or(Ok(()), |hook| hook.after(change))
+    }
+
+    /// Starts the transaction all changes go through.
+    pub(crate) async fn begin(
+        &self,
+        doing: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let Some(writer) = &self.shared.writer else {
+            return Err(forbidden(doing, "it was opened for reading only"));
+        };
+        self.check_file()?;
+        writer.begin_with(dialect::BEGIN_WRITE).await.map_err(failed(doing))
+    }
+
+    pub(crate) fn agent_only(&self, doing: &'static str) -> Result<(), StoreError> {
+        match self.shared.access {
+            Access::Agent(_) => Ok(()),
+            Access::Commands | Access::Read => Err(forbidden(doing, "only the agent may do that")),
+        }
+    }
+
+    async fn commit_now(self, batch: Vec<Record>) -> Result<(), StoreError> {
+        let doing = "committing a batch";
+        let harmless = |r: &Record| matches!(r, Record::Command(_) | Record::Approval(_));
+        if !batch.iter().all(harmless) {
+            self.agent_only(doing)?;
+        }
+        self.before(Change::Batch(&batch))?;
+        let mut tx = self.begin(doing).await?;
+        for record in &batch {
+            if let Err(error) = commit::apply(&mut tx, self.key(), record).await {
+                // When the engine has rolled back by itself this fails, and the pool replaces the connection.
+                let _ = tx.rollback().await;
+                return Err(error);
+            }
+        }
+        tx.commit().await.map_err(failed(doing))?;
+        self.after(Change::Batch(&batch))
+    }
+}
+
+/// Runs `work` to its end even when the caller stops waiting: a commit that is abandoned midway may have happened, and
+/// nobody would know.
+async fn to_the_end(
+    doing: &'static str,
+    work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
+) -> Result<(), StoreError> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(why) => Err(StoreError::Database { doing, why: why.to_string() }),
+    }
+}
+
+fn forbidden(doing: &'static str, why: &str) -> StoreError {
+    StoreError::Database { doing, why: why.to_owned() }
+}
+
+/// Without a database but with copied-out heads, history was lost: beginning anew would hide it.
+fn refuse_lost_history(dir: &Path, path: &Path) -> Result<(), StoreError> {
+    match anchor::newest_number(dir) {
+        Some(seq) if seq > 0 => {
+            let why = format!(
+                "there is no database, but {} knows its audit row {seq}",
+                anchor::ANCHOR_FILE
+            );
+            let hint = "restore a backup; to begin anew, move anchors.log and head.key away";
+            Err(open_error(path, why, hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What tells one file from another under the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    #[cfg(unix)]
+    fn of(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let meta = std::fs::metadata(path)?;
+        Ok(Self(meta.dev(), meta.ino()))
+    }
+    #[cfg(not(unix))]
+    fn of(path: &Path) -> std::io::Result<Self> {
+        std::fs::metadata(path).map(|_| Self(0, 0))
+    }
+}
+
+impl Store for SqliteStore {
+    async fn commit(&self, batch: Vec<Record>) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        to_the_end("committing a batch", self.clone().commit_now(batch)).await
+    }
+    async fn save_insights(
+        &self,
+        account: &AccountId,
+        range: DayRange,
+        rows: &[InsightRow],
+        fetched_at: Moment,
+    ) -> Result<SavedInsights, StoreError> {
+        insights::save(&self.for_account(account), range, rows, fetched_at).await
+    }
+    async fn insights(
+        &self,
+        account: &AccountId,
+        campaigns: &[CampaignId],
+        range: DayRange,
+        as_of: Option<Moment>,
+    ) -> Result<Vec<SeenRow>, StoreError> {
+        insights::collect(&self.for_account(account), campaigns, range, as_of).await
+    }
+    async fn coverage(
+        &self,
+        account: &AccountId,
+        range: DayRange,
+        as_of: Option<Moment>,
+    ) -> Result<Vec<CoverageRow>, StoreError> {
+        insights::coverage(&self.for_account(account), range, as_of).await
+    }
+    async fn install_id(&self) -> Result<String, StoreError> {
+        small::install_id(self).await
+    }
+    async fn account(&self, account: &AccountId) -> Result<Option<AccountInfo>, StoreError> {
+        objects::account(&self.for_account(account)).await
+    }
+    async fn tree(&self, campaign: &CampaignId) -> Result<Option<Tree>, StoreError> {
+        objects::tree(self, campaign).await
+    }
+    async fn trees(&self) -> Result<Vec<Tree>, StoreError> {
+        objects::trees(self).await
+    }
+    async fn climbs(&self, open: bool) -> Result<Vec<ClimbRow>, StoreError> {
+        climbs::climbs(self, open).await
+    }
+    async fn decisions(
+        &self,
+        climb: Option<&ClimbId>,
+        limit: u32,
+    ) -> Result<Vec<DecisionRow>, StoreError> {
+        climbs::decisions(self, climb, limit).await
+    }
+    async fn decision(&self, id: &DecisionId) -> Result<Option<DecisionRow>, StoreError> {
+        climbs::decision(self, id).await
+    }
+    async fn evidence(&self, hash: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        climbs::evidence(self, hash).await
+    }
+    async fn plans(&self, open: bool, limit: u32) -> Result<Vec<PlanRow>, StoreError> {
+        plans::plans(self, open, limit).await
+    }
+    async fn plans_like(&self, prefix: &str) -> Result<Vec<PlanRow>, StoreError> {
+        plans::plans_like(self, prefix).await
+    }
+    async fn approvals(&self, plan: &PlanHash) -> Result<Vec<Approval>, StoreError> {
+        plans::approvals(self, plan).await
+    }
+    async fn intents(&self, plan: Option<&PlanHash>) -> Result<Vec<IntentRow>, StoreError> {
+        plans::intents(self, plan).await
+    }
+    async fn commands(&self) -> Result<Vec<CommandRow>, StoreError> {
+        small::commands(self).await
+    }
+    async fn last_slot(&self, job: &str) -> Result<Option<Moment>, StoreError> {
+        small::last_slot(self, job).await
+    }
+    async fn note(&self, key: &str) -> Result<Option<String>, StoreError> {
+        small::note(self, key).await
+    }
+    async fn links(&self, after: i64, limit: u32) -> Result<Vec<Link>, StoreError> {
+        self.audit_links(after, limit).await
+    }
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.audit_head().await
+    }
+}

@@ -1,0 +1,23 @@
+//! The store on a real database file: what goes in comes out, what must not change does not, what goes wrong is said.
+
+#[cfg(test)]
+#[path = "store_cases/bad_files.rs"]
+mod bad_files;
+#[cfg(test)]
+#[path = "store_cases/chain.rs"]
+mod chain;
+#[cfg(test)]
+#[path = "store_cases/history.rs"]
+mod history;
+#[cfg(test)]
+#[path = "store_cases/seen_at.rs"]
+mod seen_at;
+#[cfg(test)]
+#[path = "store_cases/story.rs"]
+mod story;
+#[cfg(test)]
+#[path = "store_cases/support.rs"]
+mod support;
+#[cfg(test)]
+#[path = "store_cases/transactions.rs"]
+mod transactions;
