@@ -1,1 +1,3 @@
 //! The long-running agent: supervision, schedule, lock.
+
+pub mod schedule;

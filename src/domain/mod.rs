@@ -9,6 +9,7 @@ mod days;
 mod ids;
 mod insight;
 mod money;
+pub mod policy;
 pub mod rung;
 pub mod verdict;
 
@@ -23,4 +24,5 @@ pub use ids::{
 };
 pub use insight::{ActionCount, InsightRow, SeenRow};
 pub use money::{Currency, Money, MoneyError};
+pub use policy::Policy;
 pub use rung::{Goal, Ladder, Rung};
