@@ -10,7 +10,7 @@ use crate::{
         climb::Climb,
         eligibility::{live_ads, live_adsets, refusals, rung_of},
         evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts},
-        parity,
+        twin,
     },
     ports::{Clock, MetaRead, Store, store::CoverageRow},
 };
@@ -63,7 +63,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let days = facts.days(window, &climb.incumbent, challenger_id.as_ref(), &measure);
     let parity = match (&climb.state, built) {
         (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
-            Some(parity::trees(source, copy, route, &desk.policy.ladder))
+            Some(twin::compare(source, copy, route, &desk.policy.ladder))
         }
         _ => None,
     };

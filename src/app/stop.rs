@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     app::{Result, journal},
     domain::Moment,
-    ports::{Record, Store},
+    ports::Store,
 };
 
 /// Records that writes were stopped.

@@ -3,3 +3,4 @@
 mod lock;
 
 pub use lock::{AgentLock, LOCK_FILE};
+pub mod schedule;

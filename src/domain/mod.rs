@@ -16,11 +16,13 @@ pub mod guard;
 mod ids;
 mod insight;
 mod money;
+pub mod parity;
 pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod rung;
 pub mod signals;
+pub mod twin;
 pub mod verdict;
 pub mod write_log;
 
@@ -35,4 +37,5 @@ pub use ids::{
 };
 pub use insight::{ActionCount, InsightRow, SeenRow};
 pub use money::{Currency, Money, MoneyError};
+pub use policy::Policy;
 pub use rung::{Goal, Ladder, Rung};
