@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     daemon::schedule::Schedules,
-    domain::{AccountId, Policy, Zone},
+    domain::{AccountId, Currency, Policy, Zone},
 };
 
 /// Everything configured, checked as a whole.
@@ -192,6 +192,8 @@ impl Layers<'_> {
         let policy = policy::policy(&read)?;
         let schedules = account::schedules(&read, &Zone::utc())?;
         account::api(&read, &mut Vec::new())?;
+        read.parsed::<Zone>("account.time_zone")?;
+        read.parsed::<Currency>("account.currency")?;
 
         let mut accounts = Vec::new();
         let mut seen = BTreeSet::new();
