@@ -13,3 +13,4 @@ pub mod graph;
 pub mod ports;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;

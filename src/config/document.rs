@@ -56,7 +56,7 @@ impl Document<'_> {
                 continue;
             }
             if schema::kind(&full).is_none() {
-                let hint = schema::suggestion(&full);
+                let hint = Some(schema::suggestion(&full));
                 return Err(ConfigError::UnknownKey { place, key: full, hint });
             }
             if schema::is_secret(&full) {

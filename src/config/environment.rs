@@ -71,7 +71,8 @@ pub(super) fn typed(kind: Kind, text: &str) -> Raw {
         Raw::List(parts.map(|part| typed(kind, part)).collect())
     };
     match kind {
-        Kind::Text | Kind::Secret => as_text(),
+        Kind::Text => as_text(),
+        Kind::Secret => Raw::Secret(text.to_owned().into()),
         Kind::Int => text.parse().map_or_else(|_| as_text(), Raw::Int),
         Kind::Number => text.parse().map_or_else(|_| as_text(), Raw::Float),
         Kind::Bool => text.parse().map_or_else(|_| as_text(), Raw::Bool),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     daemon::schedule::Schedules,
-    domain::{AccountId, Policy, Zone},
+    domain::{AccountId, Currency, Policy, Zone},
 };
 
 /// Everything configured, checked as a whole.
@@ -135,7 +135,7 @@ pub fn from_toml(text: &str, overrides: &[(&str, &str)]) -> Result<Config, Confi
     for (key, text) in overrides {
         let origin = Origin::Given((*key).to_owned());
         let Some(kind) = schema::kind(key) else {
-            let hint = schema::suggestion(key);
+            let hint = Some(schema::suggestion(key));
             return Err(ConfigError::UnknownKey { place: origin, key: (*key).to_owned(), hint });
         };
         let raw = environment::typed(kind, text);
@@ -192,6 +192,8 @@ impl Layers<'_> {
         let policy = policy::policy(&read)?;
         let schedules = account::schedules(&read, &Zone::utc())?;
         account::api(&read, &mut Vec::new())?;
+        read.parsed::<Zone>("account.time_zone")?;
+        read.parsed::<Currency>("account.currency")?;
 
         let mut accounts = Vec::new();
         let mut seen = BTreeSet::new();
@@ -271,8 +273,17 @@ fn log(read: &Reader<'_>) -> Result<LogConfig, ConfigError> {
         _ => None,
     })?;
     let filter = read.need_text("log.level")?;
-    filter
-        .parse::<tracing_subscriber::filter::Targets>()
-        .map_err(|e| read.refuse("log.level", format!("is no log filter: {e}"), None))?;
+    if let Some(part) = filter.split(',').find(|part| !is_directive(part.trim())) {
+        let hint = Some("off, error, warn, info, debug, trace, or target=level".to_owned());
+        return Err(read.refuse("log.level", format!("has {part:?}, which is no level"), hint));
+    }
     Ok(LogConfig { filter: filter.to_owned(), format })
+}
+
+/// `level` or `target=level`. A bare target would pass the parser of `tracing` and silence everything else: most likely
+/// it is a misspelt level.
+fn is_directive(part: &str) -> bool {
+    // An empty level would pass, as `error`.
+    let level = |l: &str| !l.is_empty() && l.parse::<tracing::metadata::LevelFilter>().is_ok();
+    part.split_once('=').map_or_else(|| level(part), |(target, l)| !target.is_empty() && level(l))
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use secrecy::SecretString;
+
 use super::schema;
 
 /// Where a value came from.
@@ -44,20 +46,21 @@ pub struct Effective {
     pub origin: Option<Origin>,
 }
 
-/// A value as written, before its key gives it a type.
-#[derive(Debug, Clone, PartialEq)]
+/// A value as written, before its key gives it a type. A secret is wrapped from the first moment.
+#[derive(Debug, Clone)]
 pub(super) enum Raw {
     Text(String),
     Int(i64),
     Float(f64),
     Bool(bool),
     List(Vec<Raw>),
+    Secret(SecretString),
 }
 
 impl Raw {
     pub(super) const fn kind(&self) -> &'static str {
         match self {
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Secret(_) => "text",
             Self::Int(_) => "an integer",
             Self::Float(_) => "a decimal number",
             Self::Bool(_) => "true or false",
@@ -69,6 +72,7 @@ impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
+            Self::Secret(_) => f.write_str("***"),
             Self::Int(n) => write!(f, "{n}"),
             Self::Float(x) => write!(f, "{x:?}"),
             Self::Bool(b) => write!(f, "{b}"),
@@ -103,10 +107,8 @@ impl Values {
         keys.into_iter()
             .map(|key| {
                 let entry = self.0.get(&key);
-                let shown = |entry: &Entry| {
-                    if schema::is_secret(&key) { "***".to_owned() } else { entry.raw.to_string() }
-                };
-                let (value, origin) = (entry.map(shown), entry.map(|e| e.origin.clone()));
+                let (value, origin) =
+                    (entry.map(|e| e.raw.to_string()), entry.map(|e| e.origin.clone()));
                 Effective { key, value, origin }
             })
             .collect()

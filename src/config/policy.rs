@@ -65,8 +65,8 @@ pub(super) fn policy(read: &Reader<'_>) -> Result<Policy, ConfigError> {
 
 fn ladder(read: &Reader<'_>) -> Result<Ladder, ConfigError> {
     let names = &["ecommerce", "lead_gen", "custom"];
-    let named = |text: &str| names.contains(&text).then(|| text.to_owned());
-    let preset = read.choice("ladder.preset", names, named)?;
+    let parse = |text: &str| names.contains(&text).then(|| text.to_owned());
+    let preset = read.choice("ladder.preset", names, parse)?;
     let (mut ladder, mut at) = match Ladder::preset(&preset) {
         Some(_) if read.is_set("ladder.rungs") => {
             let hint = Some("set preset = \"custom\"".to_owned());

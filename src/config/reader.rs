@@ -6,6 +6,8 @@ use std::{
     str::FromStr,
 };
 
+use secrecy::ExposeSecret;
+
 use super::{
     ConfigError, Origin, Secret, SecretSource,
     origin::{Entry, Raw, Values},
@@ -231,12 +233,18 @@ impl<'a> Reader<'a> {
         key: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Secret>, ConfigError> {
-        if let Some(text) = self.text(key)? {
-            let source = match self.origin(key) {
-                Origin::Env(name) => SecretSource::Env(name),
+        if let Some(entry) = self.entry(key) {
+            let Raw::Secret(value) = &entry.raw else {
+                return Err(Self::wrong_type(key, entry, "a secret"));
+            };
+            if value.expose_secret().is_empty() {
+                return Err(self.refuse(key, "is empty", None));
+            }
+            let source = match &entry.origin {
+                Origin::Env(name) => SecretSource::Env(name.clone()),
                 _ => SecretSource::Given,
             };
-            return Ok(Some(Secret { value: text.trim().to_owned().into(), source }));
+            return Ok(Some(Secret { value: value.clone(), source }));
         }
         let file_key = format!("{key}_file");
         let Some(path) = self.path(&file_key)? else { return Ok(None) };

@@ -138,7 +138,7 @@ pub(super) fn variable(name: &str) -> String {
 }
 
 /// What the user may have meant by an unknown key or table.
-pub(super) fn suggestion(unknown: &str) -> Option<String> {
+pub(super) fn suggestion(unknown: &str) -> String {
     let (table, last) = unknown.rsplit_once('.').unwrap_or(("", unknown));
     let siblings = KEYS.iter().filter_map(|key| match key.name.rsplit_once('.') {
         Some((own, name)) if own == table => Some(name),
@@ -148,13 +148,13 @@ pub(super) fn suggestion(unknown: &str) -> Option<String> {
     let near =
         if table.is_empty() { nearest(last, tables.chain(FREE)) } else { nearest(last, siblings) };
     if let Some(near) = near {
-        return Some(format!("did you mean '{near}'?"));
+        return format!("did you mean '{near}'?");
     }
     let elsewhere = KEYS.iter().filter_map(|key| key.name.rsplit_once('.'));
     let homes: Vec<&str> = elsewhere.filter(|(_, n)| *n == last).map(|(own, _)| own).collect();
     match homes.as_slice() {
-        [home] => Some(format!("'{last}' belongs to [{home}]")),
-        _ => Some("`rungwise config default` lists every key".to_owned()),
+        [home] => format!("'{last}' belongs to [{home}]"),
+        _ => "`rungwise config default` lists every key".to_owned(),
     }
 }
 
@@ -195,12 +195,12 @@ mod tests {
 
     #[test]
     fn slips_are_recognised_and_strangers_are_not() {
-        assert_eq!(suggestion("compare.windw").unwrap(), "did you mean 'window'?");
-        assert_eq!(suggestion("compare.marign").unwrap(), "did you mean 'margin'?");
-        assert_eq!(suggestion("limits.step").unwrap(), "'step' belongs to [shifting]");
-        assert_eq!(suggestion("compar").unwrap(), "did you mean 'compare'?");
-        assert_eq!(suggestion("shedule").unwrap(), "did you mean 'schedule'?");
-        assert!(suggestion("compare.zzz").unwrap().contains("config default"));
+        assert_eq!(suggestion("compare.windw"), "did you mean 'window'?");
+        assert_eq!(suggestion("compare.marign"), "did you mean 'margin'?");
+        assert_eq!(suggestion("limits.step"), "'step' belongs to [shifting]");
+        assert_eq!(suggestion("compar"), "did you mean 'compare'?");
+        assert_eq!(suggestion("shedule"), "did you mean 'schedule'?");
+        assert!(suggestion("compare.zzz").contains("config default"));
         assert_eq!(
             variable_suggestion("RUNGWISE_LIMITS_MAX_DALY_SPEND").unwrap(),
             "did you mean RUNGWISE_LIMITS_MAX_DAILY_SPEND?"

@@ -231,7 +231,8 @@ impl Schedule {
 
     fn civil_of(&self, moment: Moment) -> NaiveDateTime {
         let civil = moment.timestamp().to_zoned(self.zone.time_zone().clone()).datetime();
-        let pretend = jiff::tz::TimeZone::UTC.to_timestamp(civil).map_or(0, |t| t.as_second());
+        let pretend =
+            jiff::tz::TimeZone::UTC.to_timestamp(civil).map_or(0, jiff::Timestamp::as_second);
         DateTime::<Utc>::from_timestamp(pretend, 0).unwrap_or_default().naive_utc()
     }
 
