@@ -1,1 +1,58 @@
 //! The rehearsal world: a seeded market behind the Graph dialect.
+//!
+//! [`Sandbox`] is one ad account with its history. It implements [`crate::ports::Transport`] in process and is served
+//! over HTTP by [`http::serve`]; the same code answers both. Time stands still until its [`SimClock`] is advanced;
+//! then the world delivers day by day in the account's zone, reviews ads, evaluates rules, and restates reports.
+//!
+//! Reading order: [`Scenario`] (what it starts from), `world` and `delivery` (how time passes), `dialect` (from path to
+//! handler), `laws` (what is refused), `insights` and `figures` (what is reported), `journal` and `ledger` (the truth).
+
+mod absorb;
+mod access;
+mod activities;
+mod audience;
+mod automation;
+mod batch;
+mod clock;
+mod copies;
+mod creates;
+mod delivery;
+mod dialect;
+mod edges;
+mod edits;
+mod effective;
+mod errors;
+mod faults;
+mod fields;
+mod figures;
+mod filters;
+mod handle;
+pub mod http;
+mod insights;
+mod journal;
+mod laws;
+mod ledger;
+mod nodes;
+mod num;
+mod objects;
+mod options;
+mod paging;
+mod params;
+mod pixel;
+mod reports;
+mod request;
+mod rows;
+mod scenario;
+mod studies;
+mod tools;
+mod usage;
+mod world;
+
+pub use audience::{Audience, Delivered, Delivery, LearningStage, LearningView, SteadyAudience};
+pub use clock::SimClock;
+pub use faults::{Fault, Faults, NoFaults, ScriptedFaults};
+pub use handle::Sandbox;
+pub use journal::LogEntry;
+pub use ledger::{BudgetPoint, Ledger, LedgerDay};
+pub use options::{Options, Tier};
+pub use scenario::{AdSetSpec, CampaignSpec, Credentials, EventFamily, EventSpec, Scenario};

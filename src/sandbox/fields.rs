@@ -1,0 +1,56 @@
+//! The `fields` parameter: a tree of names with modifiers, e.g. `id,adsets.limit(5){id,name}`.
+
+use std::collections::BTreeMap;
+
+use super::params::{Params, split};
+
+/// One requested field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: String,
+    /// Modifiers such as `limit(5)`.
+    pub(super) args: BTreeMap<String, String>,
+    /// What to show of the nested object or edge.
+    pub(super) sub: Vec<Field>,
+}
+
+/// The requested fields; None when the parameter is absent.
+pub(super) fn requested(params: &Params) -> Option<Vec<Field>> {
+    let list = params.list("fields")?;
+    Some(list.iter().flat_map(|text| parse(text)).collect())
+}
+
+/// Parses a comma-separated field expression.
+pub(super) fn parse(text: &str) -> Vec<Field> {
+    split(text).iter().map(|piece| one(piece)).collect()
+}
+
+fn one(piece: &str) -> Field {
+    let (head, sub) = match piece.split_once('{') {
+        Some((head, rest)) => (head, parse(rest.strip_suffix('}').unwrap_or(rest))),
+        None => (piece, Vec::new()),
+    };
+    let mut args = BTreeMap::new();
+    let (name, mut rest) = head.split_once('.').unwrap_or((head, ""));
+    while let Some((key, tail)) = rest.split_once('(') {
+        let (value, after) = tail.split_once(')').unwrap_or((tail, ""));
+        args.insert(key.trim_start_matches('.').to_owned(), value.to_owned());
+        rest = after;
+    }
+    Field { name: name.trim().to_owned(), args, sub }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_fields_and_modifiers_are_read() {
+        let fields = parse("id,adsets.limit(5).effective_status(ACTIVE){id,ads{name}},creative");
+        assert_eq!(fields.len(), 3);
+        assert_eq!(fields[1].name, "adsets");
+        assert_eq!(fields[1].args["limit"], "5");
+        assert_eq!(fields[1].args["effective_status"], "ACTIVE");
+        assert_eq!(fields[1].sub[1].sub[0].name, "name");
+    }
+}

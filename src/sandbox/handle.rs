@@ -1,0 +1,176 @@
+//! The sandbox as its users hold it: a transport in process, with an operator's view beside it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{
+    activities::Actor,
+    audience::{Audience, SteadyAudience},
+    clock::SimClock,
+    faults::{Faults, NoFaults},
+    journal::{LogEntry, mutation, redacted},
+    ledger::Ledger,
+    options::Options,
+    params::Params,
+    request::Incoming,
+    scenario::{Credentials, Scenario},
+    world::World,
+};
+use crate::{
+    domain::Moment,
+    ports::{BoxFuture, Clock as _, Method, Request, Response, Transport, TransportError},
+};
+
+struct Inner {
+    world: World,
+    faults: Box<dyn Faults>,
+    log: Vec<LogEntry>,
+    requests: u64,
+}
+
+/// A rehearsal account. Cheap to clone; clones share the world.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Mutex<Inner>>,
+    clock: SimClock,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("now", &self.clock.now()).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// The scenario with the plain deterministic market and default options.
+    pub fn new(scenario: Scenario) -> Self {
+        let audience = SteadyAudience::new(scenario.seed);
+        Self::with(scenario, Options::default(), Box::new(audience))
+    }
+    /// The scenario with a market and options of one's own; lives through the history at once.
+    pub fn with(scenario: Scenario, options: Options, audience: Box<dyn Audience>) -> Self {
+        let clock = SimClock::new(scenario.start);
+        let world = World::new(scenario, options, audience);
+        let inner = Inner { world, faults: Box::new(NoFaults), log: Vec::new(), requests: 0 };
+        Self { inner: Arc::new(Mutex::new(inner)), clock }
+    }
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the world was locked is a bug of the world; what it holds is still the best there is.
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.world.advance_to(self.clock.now());
+        inner
+    }
+    /// The clock of this world.
+    pub fn clock(&self) -> SimClock {
+        self.clock.clone()
+    }
+    /// Lets time pass; the world delivers, reviews and pauses on the way.
+    pub fn advance_to(&self, moment: Moment) {
+        self.clock.advance_to(moment);
+        drop(self.lock());
+    }
+    /// Ids and secrets.
+    pub fn credentials(&self) -> Credentials {
+        self.lock().world.credentials.clone()
+    }
+    /// Replaces what goes wrong from now on.
+    pub fn set_faults(&self, faults: impl Faults + 'static) {
+        self.lock().faults = Box::new(faults);
+    }
+    /// Scheme and host of `paging.next`.
+    pub fn set_base_url(&self, base: &str) {
+        base.trim_end_matches('/').clone_into(&mut self.lock().world.options.base_url);
+    }
+    /// The request log so far.
+    pub fn requests(&self) -> Vec<LogEntry> {
+        self.lock().log.clone()
+    }
+    /// The truth about money and outcome so far.
+    pub fn ledger(&self) -> Ledger {
+        self.lock().world.ledger()
+    }
+    /// The true cost per macro-conversion of an ad set at its level and budget, if the market knows it.
+    pub fn true_cpa(&self, adset_id: &str) -> Option<f64> {
+        let inner = self.lock();
+        let world = &inner.world;
+        let node = world.nodes.get(&adset_id.parse().ok()?)?;
+        let budget =
+            super::num::float(world.working_budget(node, 1)) / super::num::float(world.offset());
+        world.audience.true_cpa(node.id, world.level_of(node), budget)
+    }
+    /// A person edits an object in Ads Manager: the same rules, another name in the activity log, no entry in the
+    /// request log. Returns the error body if it is refused.
+    pub fn edit_as_person(&self, object_id: &str, changes: &[(&str, &str)]) -> Result<(), Value> {
+        let mut inner = self.lock();
+        let world = &mut inner.world;
+        let mut params = Params::default();
+        params.add_texts(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let bearer = Some(world.credentials.access_token.expose_secret().to_owned());
+        world.actor = Actor::Person;
+        let path = format!("/v26.0/{object_id}");
+        let answer = world.answer(Incoming { method: Method::Post, path, params, bearer });
+        world.actor = Actor::App;
+        answer.map(|_| ()).map_err(|refusal| refusal.body(""))
+    }
+    /// Answers one decoded request, with faults and log.
+    pub(super) fn serve(&self, incoming: Incoming) -> Result<Response, TransportError> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.requests += 1;
+        let n = inner.requests;
+        let fault = inner.faults.strike(n, incoming.method, &incoming.path);
+        let applied = fault.as_ref().is_none_or(super::faults::Fault::applies);
+        let (path, body) = redacted(&incoming);
+        let (method, at) = (incoming.method.to_string(), inner.world.now.rfc3339());
+        let before = inner.world.snapshot();
+        let real = applied.then(|| respond(&mut inner.world, incoming));
+        let mutation = mutation(&before, &inner.world.snapshot());
+        let trace = inner.world.trace();
+        let outcome = match (fault, real) {
+            (None, Some(real)) => Ok(real),
+            (Some(fault), real) => fault.disturb(real, &trace),
+            (None, None) => Err(TransportError::Lost("nothing was answered".to_owned())),
+        };
+        let status = outcome.as_ref().map_or(0, |r| r.status);
+        inner.log.push(LogEntry { n, at, method, path, body, status, applied, mutation });
+        outcome
+    }
+}
+
+fn respond(world: &mut World, incoming: Incoming) -> Response {
+    let trace = world.trace();
+    let (status, body) = match world.answer(incoming) {
+        Ok(body) => (200, body),
+        Err(refusal) => (refusal.status, refusal.body(&trace)),
+    };
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json; charset=UTF-8".to_owned()),
+        ("facebook-api-version".to_owned(), "v26.0".to_owned()),
+        ("x-fb-request-id".to_owned(), trace.clone()),
+        ("x-fb-trace-id".to_owned(), trace),
+        ("x-fb-rev".to_owned(), "1030000001".to_owned()),
+    ];
+    headers.extend(world.usage_headers());
+    Response { status, headers, body: body.to_string().into_bytes() }
+}
+
+impl Transport for Sandbox {
+    fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
+        let mut params = Params::default();
+        params.add_texts(request.query.iter().cloned());
+        params.add_texts(request.form.iter().cloned());
+        if let Some(proof) = &request.proof {
+            params.set("appsecret_proof", Value::String(proof.expose_secret().to_owned()));
+        }
+        let bearer = request.token.as_ref().map(|t| t.expose_secret().to_owned());
+        let incoming =
+            Incoming { method: request.method, path: request.path.clone(), params, bearer };
+        let outcome = self.serve(incoming);
+        Box::pin(async move { outcome })
+    }
+}

@@ -1,0 +1,162 @@
+//! The rehearsal world over HTTP, for any Graph client, and the operator's admin paths beside it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use axum::{
+    Json, Router,
+    body::{Bytes, to_bytes},
+    extract::{Request as HttpRequest, State},
+    http::{HeaderMap, Method as HttpMethod, StatusCode, Uri, header},
+    response::{IntoResponse, Response as HttpResponse},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{
+    Sandbox, num,
+    params::{Params, form, multipart},
+    request::Incoming,
+};
+use crate::ports::{Clock as _, Method};
+
+/// How the world runs while it is served.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServeOptions {
+    /// Seconds of the world per second of the machine; 0 = only admin advances.
+    pub speed: f64,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self { speed: 1.0 }
+    }
+}
+
+/// Largest body that is read.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+#[derive(Debug, Clone)]
+struct Shared {
+    sandbox: Sandbox,
+    speed: f64,
+    seen: Arc<Mutex<Instant>>,
+}
+
+impl Shared {
+    /// Moves the world by the time that passed on the machine since the last request.
+    fn tick(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = seen.elapsed();
+        *seen = Instant::now();
+        let ms = passed.as_secs_f64() * 1000.0 * self.speed;
+        self.sandbox.clock().advance_by(num::round(ms));
+    }
+}
+
+/// Serves until the listener fails. `paging.next` points at the listener's own address.
+pub async fn serve(
+    listener: TcpListener,
+    sandbox: Sandbox,
+    options: ServeOptions,
+) -> io::Result<()> {
+    sandbox.set_base_url(&format!("http://{}", listener.local_addr()?));
+    axum::serve(listener, router(sandbox, options)).await
+}
+
+/// The service without a listener, for a server of one's own.
+pub fn router(sandbox: Sandbox, options: ServeOptions) -> Router {
+    let seen = Arc::new(Mutex::new(Instant::now()));
+    Router::new().fallback(any).with_state(Shared { sandbox, speed: options.speed, seen })
+}
+
+async fn any(State(shared): State<Shared>, request: HttpRequest) -> HttpResponse {
+    shared.tick();
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").into_response();
+    };
+    if let Some(path) = head.uri.path().strip_prefix("/_sandbox/") {
+        return admin(&shared.sandbox, &head.method, path.trim_end_matches('/'), &body);
+    }
+    let Some(incoming) = decode(&head.method, &head.uri, &head.headers, &body) else {
+        return (StatusCode::METHOD_NOT_ALLOWED, "GET, POST or DELETE").into_response();
+    };
+    let Ok(answer) = shared.sandbox.serve(incoming) else {
+        // A connection cannot be cut from here; a gateway time-out leaves the client just as ignorant.
+        let page = "<html><body>Gateway time-out</body></html>";
+        return (StatusCode::GATEWAY_TIMEOUT, [(header::CONTENT_TYPE, "text/html")], page)
+            .into_response();
+    };
+    let mut reply = HttpResponse::new(answer.body.into());
+    *reply.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in answer.headers {
+        let name = header::HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value.parse()) {
+            reply.headers_mut().insert(name, value);
+        }
+    }
+    reply
+}
+
+/// Query first, then whatever the body holds, in any of the encodings Graph clients use.
+fn decode(method: &HttpMethod, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Option<Incoming> {
+    let mut params = Params::default();
+    params.add_texts(form(uri.query().unwrap_or("")));
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if kind.starts_with("application/json") {
+        if let Ok(Value::Object(object)) = serde_json::from_slice(body) {
+            params.add_object(object);
+        }
+    } else if kind.starts_with("multipart/form-data") {
+        let boundary = kind.split("boundary=").nth(1).unwrap_or("").trim_matches('"');
+        params.add_texts(multipart(body, boundary));
+    } else if !body.is_empty() {
+        params.add_texts(form(&String::from_utf8_lossy(body)));
+    }
+    // Some clients can only GET and POST and say what they mean in a parameter.
+    let meant = params.take("method").and_then(|v| v.as_str().map(str::to_lowercase));
+    let method = match (method, meant.as_deref()) {
+        (&HttpMethod::POST, Some("get")) => Method::Get,
+        (&HttpMethod::DELETE, _) | (&HttpMethod::POST, Some("delete")) => Method::Delete,
+        (&HttpMethod::GET, _) => Method::Get,
+        (&HttpMethod::POST, _) => Method::Post,
+        _ => return None,
+    };
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let bearer =
+        bearer.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("OAuth ")));
+    Some(Incoming {
+        method,
+        path: uri.path().to_owned(),
+        params,
+        bearer: bearer.map(str::to_owned),
+    })
+}
+
+/// The operator's paths; never in the request log.
+fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> HttpResponse {
+    let clock = || {
+        let now = sandbox.clock().now();
+        json!({"now": now.rfc3339(), "now_ms": now.millis()})
+    };
+    match (method, path) {
+        (&HttpMethod::GET, "clock") => Json(clock()).into_response(),
+        (&HttpMethod::POST, "advance") => {
+            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+            let seconds = wanted["seconds"].as_f64().filter(|s| s.is_finite() && *s >= 0.0);
+            let Some(seconds) = seconds else {
+                let text = "advance needs {\"seconds\": n} with n >= 0";
+                return (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response();
+            };
+            sandbox.advance_to(sandbox.clock().now().plus(num::round(seconds * 1000.0)));
+            Json(clock()).into_response()
+        }
+        (&HttpMethod::GET, "requests") => Json(json!(sandbox.requests())).into_response(),
+        (&HttpMethod::GET, "ledger") => Json(json!(sandbox.ledger())).into_response(),
+        _ => (StatusCode::NOT_FOUND, Json(json!({"error": "no such admin path"}))).into_response(),
+    }
+}
