@@ -4,6 +4,7 @@
 //! (use cases), then the rooms that touch the world. `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod boot;
 pub mod cli;
 pub mod config;
 pub mod daemon;

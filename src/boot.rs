@@ -1,0 +1,291 @@
+//! The composition root: puts store, Graph client, clock and switch together for one account.
+//!
+//! `run`, `tick`, `apply` and `demo` all start here, so that what the demo shows is what the daemon does. The write
+//! side is made in one place, [`Parts::hands`], and only in the modes that write.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use serde_json::Value;
+
+use crate::{
+    app::{Desk, tick::Hands},
+    config::{AccountConfig, Config},
+    daemon::{AgentLock, stop::StopFile},
+    domain::{Moment, policy::Mode},
+    graph::{Client, HttpTransport, Link, Options, Secrets, Timeouts, Writer},
+    ports::{AgentHold, BoxFuture, Clock, MetaError, Request, StoreError, SystemClock, Transport},
+    store::{Access, SqliteStore},
+};
+
+/// Any transport, as one type.
+pub type AnyTransport = Arc<dyn Transport>;
+/// Any clock, as one type.
+pub type AnyClock = Arc<dyn Clock>;
+
+/// Why the parts could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The state directory cannot be made.
+    #[error("cannot make the state directory {path}: {why}")]
+    Dir {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        why: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The API address.
+    #[error(transparent)]
+    BaseUrl(#[from] crate::graph::BadBaseUrl),
+    /// No token.
+    #[error("there is no access token for {0}")]
+    NoToken(String),
+}
+
+impl BootError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Dir { .. } => "choose a directory you may write to with --dir",
+            Self::Store(e) => e.hint(),
+            Self::BaseUrl(e) => e.hint(),
+            Self::NoToken(_) => {
+                "set RUNGWISE_API_TOKEN, or api.token_file in the configuration; a system-user token is best"
+            }
+        }
+    }
+}
+
+/// How a command wants the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one agent: holds the lock.
+    Agent,
+    /// Writes commands and approvals beside the agent.
+    Commands,
+    /// Reads beside the agent.
+    Reader,
+}
+
+/// Opens the database of an account in a directory.
+pub async fn open_store(
+    dir: &Path,
+    account: &AccountConfig,
+    role: Role,
+) -> Result<SqliteStore, BootError> {
+    let access = match role {
+        Role::Agent => {
+            std::fs::create_dir_all(dir).map_err(|why| BootError::Dir { path: dir.to_owned(), why })?;
+            let hold: Arc<dyn AgentHold> = Arc::new(AgentLock::acquire(dir)?);
+            Access::Agent(hold)
+        }
+        Role::Commands => Access::Commands,
+        Role::Reader => Access::Read,
+    };
+    Ok(SqliteStore::open(dir, &account.id, access).await?)
+}
+
+/// Everything one agent works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// History.
+    pub store: SqliteStore,
+    /// Reads of Meta.
+    pub client: Client<AnyTransport>,
+    /// The write side; None in the modes that do not write.
+    writer: Option<Writer<AnyTransport>>,
+    /// The kill switch.
+    pub switch: StopFile,
+    /// The time.
+    pub clock: AnyClock,
+    /// What the account is configured with.
+    pub account: AccountConfig,
+}
+
+impl std::fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Parts {
+    /// Puts the parts together around any transport and clock. `seed` fixes the jitter of repeated reads.
+    pub fn assemble(
+        store: SqliteStore,
+        account: &AccountConfig,
+        transport: AnyTransport,
+        clock: AnyClock,
+        seed: Option<u64>,
+    ) -> Result<Self, BootError> {
+        let no_token = || BootError::NoToken(account.id.to_string());
+        let token = account.api.token.as_ref().ok_or_else(no_token)?.value.clone();
+        let app = account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
+        let options = Options {
+            account: account.id.clone(),
+            version: account.api.version.clone(),
+            points: None,
+            marker: format!("[{}:", account.policy.marker_prefix),
+            seed,
+        };
+        let link = Link::new(transport, Arc::clone(&clock), Secrets::new(token, app), options);
+        let writes = matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
+        let writer = writes.then(|| Writer::new(Arc::clone(&link)));
+        let switch = StopFile::of(store.dir());
+        Ok(Self { store, client: Client::new(link), writer, switch, clock, account: account.clone() })
+    }
+
+    /// What the use cases work at, in the name of `actor`.
+    pub fn desk<'a>(&'a self, actor: &'a str) -> Desk<'a, SqliteStore, Client<AnyTransport>, AnyClock> {
+        Desk { store: &self.store, meta: &self.client, clock: &self.clock, policy: &self.account.policy, actor }
+    }
+
+    /// The write side with its switch, where the mode writes.
+    pub fn hands(&self) -> Option<Hands<'_, Writer<AnyTransport>, StopFile>> {
+        self.writer.as_ref().map(|writer| Hands { writer, switch: &self.switch })
+    }
+}
+
+/// The transport and clock an account's configuration asks for: Meta with the machine's clock, or a sandbox on this
+/// machine with the sandbox's own clock.
+pub async fn outside(account: &AccountConfig) -> Result<(AnyTransport, AnyClock, Option<Arc<SandboxClock>>), BootError> {
+    let timeouts = Timeouts::default();
+    let http: AnyTransport = Arc::new(HttpTransport::new(account.api.base_url.as_str(), timeouts)?);
+    if account.api.base_url.is_loopback()
+        && let Ok(clock) = SandboxClock::follow(Arc::clone(&http)).await
+    {
+        let clock = Arc::new(clock);
+        return Ok((http, clock.clone(), Some(clock)));
+    }
+    Ok((http, Arc::new(SystemClock), None))
+}
+
+/// The clock of a sandbox on this machine: the machine's clock moved by what the sandbox said last.
+pub struct SandboxClock {
+    transport: AnyTransport,
+    ahead_ms: AtomicI64,
+}
+
+impl std::fmt::Debug for SandboxClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SandboxClock").field("ahead_ms", &self.ahead_ms).finish_non_exhaustive()
+    }
+}
+
+impl SandboxClock {
+    /// Asks the sandbox for its time; fails where there is no sandbox.
+    pub async fn follow(transport: AnyTransport) -> Result<Self, MetaError> {
+        let clock = Self { transport, ahead_ms: AtomicI64::new(0) };
+        clock.sync().await?;
+        Ok(clock)
+    }
+    /// Asks again: a sandbox can be advanced or run faster than the machine.
+    pub async fn sync(&self) -> Result<Moment, MetaError> {
+        let now = self.ask(&Request::get("/_sandbox/clock")).await?;
+        Ok(self.set(now))
+    }
+    /// Moves the sandbox to `until`; its time never goes back.
+    pub async fn advance_to(&self, until: Moment) -> Result<Moment, MetaError> {
+        let now = self.sync().await?;
+        let seconds = until.since(now).max(0) / 1000;
+        let request = Request::post("/_sandbox/advance").form("seconds", seconds.to_string());
+        let now = self.ask(&request).await?;
+        Ok(self.set(now))
+    }
+    fn set(&self, now: Moment) -> Moment {
+        self.ahead_ms.store(now.since(SystemClock.now()), Ordering::Relaxed);
+        now
+    }
+    async fn ask(&self, request: &Request) -> Result<Moment, MetaError> {
+        let wrong = |detail: String| MetaError {
+            class: crate::ports::MetaClass::Unknown,
+            what: "ask the sandbox for its clock".to_owned(),
+            detail,
+            code: None,
+            subcode: None,
+            status: None,
+            trace: None,
+            wait_ms: None,
+        };
+        let answer = self.transport.send(request).await.map_err(|e| wrong(e.to_string()))?;
+        let body: Value = serde_json::from_slice(&answer.body).map_err(|e| wrong(e.to_string()))?;
+        let now = body.get("now_ms").and_then(Value::as_i64);
+        now.map(Moment::from_millis).ok_or_else(|| wrong("there is no sandbox at this address".to_owned()))
+    }
+}
+
+impl Clock for SandboxClock {
+    fn now(&self) -> Moment {
+        SystemClock.now().plus(self.ahead_ms.load(Ordering::Relaxed))
+    }
+    /// Looks at the sandbox's clock every so often, because its time can jump.
+    fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
+        const LOOK_MS: i64 = 200;
+        Box::pin(async move {
+            while self.now() < until {
+                let step = until.since(self.now()).clamp(1, LOOK_MS);
+                SystemClock.wait_until(SystemClock.now().plus(step)).await;
+                if let Err(e) = self.sync().await {
+                    tracing::warn!("the sandbox does not tell its time: {e}");
+                    SystemClock.wait_until(SystemClock.now().plus(LOOK_MS)).await;
+                }
+            }
+        })
+    }
+}
+
+/// The state directory: `--dir` before the configuration's own.
+pub fn state_dir(config: &Config, dir: Option<&Path>) -> PathBuf {
+    dir.map_or_else(|| config.dir.clone(), Path::to_owned)
+}
+
+impl Parts {
+    /// The agent's loop over these parts; `zone` is the account's.
+    pub fn agent<'a>(&'a self, zone: &crate::domain::Zone) -> Running<'a> {
+        crate::daemon::run::Agent {
+            desk: self.desk("agent"),
+            hands: self.hands(),
+            schedules: self.account.schedules_in(zone),
+            upkeep: History { store: &self.store },
+        }
+    }
+}
+
+/// The agent over SQLite and any transport.
+pub type Running<'a> = crate::daemon::run::Agent<
+    'a,
+    SqliteStore,
+    Client<AnyTransport>,
+    AnyClock,
+    Writer<AnyTransport>,
+    StopFile,
+    History<'a>,
+>;
+
+/// Upkeep of a SQLite history.
+#[derive(Debug)]
+pub struct History<'a> {
+    store: &'a SqliteStore,
+}
+
+impl crate::daemon::run::Upkeep for History<'_> {
+    fn check_file(&self) -> Result<(), StoreError> {
+        self.store.check_file()
+    }
+    async fn verify_audit(&self) -> Result<(), String> {
+        self.store.verify_audit().await.map(|_| ()).map_err(|e| e.to_string())
+    }
+    async fn backup(&self, now: Moment) -> Result<(), String> {
+        let dir = self.store.dir().join("backups");
+        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        let to = dir.join(format!("backup-{}.db", now.seconds()));
+        self.store.backup(&to).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,65 @@
+//! The only place that touches stdout and stderr: stdout is data, stderr is talk.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Failure, Said};
+
+/// Data and talk of one command.
+#[derive(Debug)]
+pub struct Output {
+    /// Print JSON instead of text.
+    pub json: bool,
+}
+
+impl Output {
+    /// One line of data.
+    pub fn line(&self, text: &str) -> Said {
+        self.write(format!("{}\n", inert(text)).as_bytes())
+    }
+    /// Data as it is.
+    pub fn write(&self, bytes: &[u8]) -> Said {
+        match io::stdout().lock().write_all(bytes) {
+            // A closed pipe (`| head`) is not an error of ours.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(Failure::output),
+        }
+    }
+    /// A JSON document, pretty.
+    pub fn document(&self, value: &impl Serialize) -> Said {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::output(e.into()))?;
+        self.write(format!("{text}\n").as_bytes())
+    }
+    /// A JSON document on one line.
+    pub fn compact(&self, value: &impl Serialize) -> Said {
+        let text = serde_json::to_string(value).map_err(|e| Failure::output(e.into()))?;
+        self.write(format!("{text}\n").as_bytes())
+    }
+    /// Talk.
+    pub fn say(&self, text: &str) {
+        // Talk that nobody can hear is lost on purpose.
+        let _ = writeln!(io::stderr().lock(), "{}", inert(text));
+    }
+}
+
+/// Text without control characters but the line end: names come from foreign hands, and a terminal obeys what it reads.
+pub fn inert(text: &str) -> String {
+    let dangerous = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}')
+    };
+    text.chars().map(|c| if dangerous(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_cannot_speak_to_the_terminal() {
+        let shown = inert("a\u{1b}[31mb\u{202e}c\r\0d");
+        assert!(!shown.contains(['\u{1b}', '\u{202e}', '\r', '\0']));
+        assert_eq!(inert("plain text\n"), "plain text\n");
+    }
+}
