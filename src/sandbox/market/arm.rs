@@ -234,7 +234,6 @@ impl Arm {
 
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     clippy::cast_possible_wrap,
     reason = "a remainder by eight is 0 to 7, an age at most 7"
 )]

@@ -37,6 +37,9 @@ const MARKET_MEMORY: f64 = 0.7;
 const COMMON: u64 = u64::MAX;
 
 /// The audience of one account.
+///
+/// All ad sets in it compete for the same people; one that has nothing to do with them belongs in another market.
+/// Days are numbered from day 0, before which budget and demand do not grow; they may be negative.
 #[derive(Debug, Clone)]
 pub struct Market {
     params: MarketParams,

@@ -22,6 +22,8 @@ mod arm;
 mod auction;
 mod learning;
 mod params;
+pub mod policies;
+pub mod population;
 mod stream;
 mod world;
 
