@@ -2,7 +2,7 @@
 //!
 //! One [`Market`] is the audience of one account. Ad sets that optimise for an event of the funnel spend their daily
 //! budgets in it and get impressions, clicks, events and, up to a week later, purchases. Nothing here knows about
-//! campaigns, requests or money types: the Graph dialect of the sandbox and population studies both
+//! campaigns, requests or money types: the Graph dialect of the sandbox and the study in [`population`] both
 //! stand on the same few calls.
 //!
 //! The model in one place (v = optimised events of the ad set in its last seven days):
