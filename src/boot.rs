@@ -83,7 +83,8 @@ pub async fn open_store(
 ) -> Result<SqliteStore, BootError> {
     let access = match role {
         Role::Agent => {
-            std::fs::create_dir_all(dir).map_err(|why| BootError::Dir { path: dir.to_owned(), why })?;
+            std::fs::create_dir_all(dir)
+                .map_err(|why| BootError::Dir { path: dir.to_owned(), why })?;
             let hold: Arc<dyn AgentHold> = Arc::new(AgentLock::acquire(dir)?);
             Access::Agent(hold)
         }
@@ -127,7 +128,8 @@ impl Parts {
     ) -> Result<Self, BootError> {
         let no_token = || BootError::NoToken(account.id.to_string());
         let token = account.api.token.as_ref().ok_or_else(no_token)?.value.clone();
-        let app = account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
+        let app =
+            account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
         let options = Options {
             account: account.id.clone(),
             version: account.api.version.clone(),
@@ -136,15 +138,32 @@ impl Parts {
             seed,
         };
         let link = Link::new(transport, Arc::clone(&clock), Secrets::new(token, app), options);
-        let writes = matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
+        let writes =
+            matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
         let writer = writes.then(|| Writer::new(Arc::clone(&link)));
         let switch = StopFile::of(store.dir());
-        Ok(Self { store, client: Client::new(link), writer, switch, clock, account: account.clone() })
+        Ok(Self {
+            store,
+            client: Client::new(link),
+            writer,
+            switch,
+            clock,
+            account: account.clone(),
+        })
     }
 
     /// What the use cases work at, in the name of `actor`.
-    pub fn desk<'a>(&'a self, actor: &'a str) -> Desk<'a, SqliteStore, Client<AnyTransport>, AnyClock> {
-        Desk { store: &self.store, meta: &self.client, clock: &self.clock, policy: &self.account.policy, actor }
+    pub fn desk<'a>(
+        &'a self,
+        actor: &'a str,
+    ) -> Desk<'a, SqliteStore, Client<AnyTransport>, AnyClock> {
+        Desk {
+            store: &self.store,
+            meta: &self.client,
+            clock: &self.clock,
+            policy: &self.account.policy,
+            actor,
+        }
     }
 
     /// The write side with its switch, where the mode writes.
@@ -155,7 +174,9 @@ impl Parts {
 
 /// The transport and clock an account's configuration asks for: Meta with the machine's clock, or a sandbox on this
 /// machine with the sandbox's own clock.
-pub async fn outside(account: &AccountConfig) -> Result<(AnyTransport, AnyClock, Option<Arc<SandboxClock>>), BootError> {
+pub async fn outside(
+    account: &AccountConfig,
+) -> Result<(AnyTransport, AnyClock, Option<Arc<SandboxClock>>), BootError> {
     let timeouts = Timeouts::default();
     let http: AnyTransport = Arc::new(HttpTransport::new(account.api.base_url.as_str(), timeouts)?);
     if account.api.base_url.is_loopback()
@@ -217,7 +238,8 @@ impl SandboxClock {
         let answer = self.transport.send(request).await.map_err(|e| wrong(e.to_string()))?;
         let body: Value = serde_json::from_slice(&answer.body).map_err(|e| wrong(e.to_string()))?;
         let now = body.get("now_ms").and_then(Value::as_i64);
-        now.map(Moment::from_millis).ok_or_else(|| wrong("there is no sandbox at this address".to_owned()))
+        now.map(Moment::from_millis)
+            .ok_or_else(|| wrong("there is no sandbox at this address".to_owned()))
     }
 }
 

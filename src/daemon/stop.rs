@@ -53,7 +53,8 @@ impl StopSwitch for StopFile {
             Ok(bytes) => {
                 let short = bytes.get(..MAX_REASON).unwrap_or(&bytes);
                 let text = String::from_utf8_lossy(short);
-                let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                let line: String =
+                    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
                 let line = line.trim();
                 Some(if line.is_empty() { "no reason given".to_owned() } else { line.to_owned() })
             }

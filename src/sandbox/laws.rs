@@ -218,7 +218,9 @@ pub(super) fn attribution(goal: &str, spec: &Value) -> Result<(), Refusal> {
             Some("VIEW_THROUGH") => view = days,
             Some("ENGAGED_VIDEO_VIEW") if days <= 1 => {}
             _ => {
-                return bad("event_type must be CLICK_THROUGH, VIEW_THROUGH or ENGAGED_VIDEO_VIEW.");
+                return bad(
+                    "event_type must be CLICK_THROUGH, VIEW_THROUGH or ENGAGED_VIDEO_VIEW.",
+                );
             }
         }
     }

@@ -56,3 +56,5 @@ pub use journal::LogEntry;
 pub use ledger::{BudgetPoint, Ledger, LedgerDay};
 pub use options::{Options, Tier};
 pub use scenario::{AdSetSpec, CampaignSpec, Credentials, EventFamily, EventSpec, Scenario};
+
+pub mod market;
