@@ -1,3 +1,85 @@
 //! One file per command; stdout is data, stderr is talk.
+//!
+//! A command parses, calls a use case, and prints a view. It decides nothing and computes nothing.
 
+pub mod apply;
+pub mod approve;
+pub mod args;
+pub mod audit;
+pub mod climb;
 pub mod config;
+pub mod context;
+pub mod demo;
+pub mod exit_code;
+pub mod explain;
+pub mod failure;
+pub mod output;
+pub mod plan;
+pub mod replay;
+pub mod run;
+pub mod sandbox;
+pub mod show;
+pub mod status;
+pub mod stop;
+pub mod sync;
+pub mod tick;
+
+use clap::Parser;
+
+pub use args::{Args, Command};
+pub use exit_code::Ending;
+pub use failure::Failure;
+
+/// What a piece of output ends in.
+pub type Said = Result<(), Failure>;
+/// What a command ends in.
+pub type Ended = Result<Ending, Failure>;
+
+/// Parses the command line and runs the command; returns how it ended. Errors have been printed.
+pub async fn main(arguments: Vec<std::ffi::OsString>) -> Ending {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version are data, a wrong command line is an error.
+            let wrong = e.use_stderr();
+            let _ = e.print();
+            return if wrong { Ending::Usage } else { Ending::Done };
+        }
+    };
+    let out = output::Output { json: args.json };
+    match dispatch(&args, &out).await {
+        Ok(ending) => ending,
+        Err(failure) => {
+            out.say(&format!("error: {}", failure.what));
+            if let Some(hint) = &failure.hint {
+                out.say(&format!("hint: {hint}"));
+            }
+            failure.ending
+        }
+    }
+}
+
+async fn dispatch(args: &Args, out: &output::Output) -> Ended {
+    match &args.command {
+        Command::Demo(demo) => demo::run(args, demo, out).await,
+        Command::Sync(sync) => sync::run(args, sync, out).await,
+        Command::Status(status) => status::run(args, status, out).await,
+        Command::Plan(plan) => plan::run(args, plan, out).await,
+        Command::Show(show) => show::run(args, show, out).await,
+        Command::Approve(approve) => approve::run(args, approve, true, out).await,
+        Command::Reject(reject) => approve::run(args, reject, false, out).await,
+        Command::Apply => apply::run(args, out).await,
+        Command::Run => run::run(args, out).await,
+        Command::Tick(tick) => tick::run(args, tick, out).await,
+        Command::Climb(climb) => climb::run(args, climb, out).await,
+        Command::Stop(stop) => stop::stop(args, stop, out).await,
+        Command::Start(start) => stop::start(args, start, out).await,
+        Command::Explain(explain) => explain::run(args, explain, out).await,
+        Command::Replay(replay) => replay::run(args, replay, out).await,
+        Command::Audit(audit) => audit::run(args, audit, out).await,
+        Command::Sandbox(sandbox) => sandbox::run(args, sandbox, out).await,
+        Command::Config(which) => context::config(args, which, out),
+        Command::Health => status::health(args, out).await,
+        Command::Completions { shell } => context::completions(*shell, out),
+    }
+}

@@ -32,6 +32,7 @@ mod insights;
 mod journal;
 mod laws;
 mod ledger;
+pub mod market;
 mod nodes;
 mod num;
 mod objects;
@@ -57,4 +58,3 @@ pub use ledger::{BudgetPoint, Ledger, LedgerDay};
 pub use options::{Options, Tier};
 pub use scenario::{AdSetSpec, CampaignSpec, Credentials, EventFamily, EventSpec, Scenario};
 
-pub mod market;

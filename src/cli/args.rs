@@ -1,0 +1,303 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Climbs Meta ads up the conversion ladder, one proven rung at a time, and can prove every cent it moved.
+#[derive(Debug, Parser)]
+#[command(name = "rungwise", version, propagate_version = true, after_help = FIRST_STEPS)]
+pub struct Args {
+    /// Configuration file [default: DIR/config.toml if --dir is given and holds one, else ./config.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "RUNGWISE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory of database and state [default: store.dir of the configuration]
+    #[arg(long, global = true, value_name = "DIR", env = "RUNGWISE_DIR")]
+    pub dir: Option<PathBuf>,
+    /// The ad account, where several are configured, e.g. act_1234567890
+    #[arg(long, global = true, value_name = "ID", env = "RUNGWISE_ACCOUNT")]
+    pub account: Option<String>,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  rungwise demo                       the whole story on the built-in sandbox, no account needed
+  rungwise config default > config.toml   then set [account], [limits] and a token
+  rungwise config check               what is in force, and why
+  rungwise sync && rungwise status    read the account, see the gates
+  rungwise plan                       what it would do next (exit code 2 = changes proposed)
+  rungwise run                        the daemon";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole story on the built-in sandbox, in under a minute; opens nothing on the network
+    Demo(Demo),
+    /// Read the account: campaigns, and daily rows of its ad sets
+    Sync(Sync),
+    /// One screen: mode, lines, gates, open plans, doubts
+    Status(Status),
+    /// Take today's decisions and file the plans that follow; changes nothing at Meta
+    Plan(Plan),
+    /// Show plans, or one plan with its exact requests
+    Show(Show),
+    /// Say yes to one plan hash
+    Approve(Answer),
+    /// Say no to one plan hash
+    Reject(Answer),
+    /// Carry out what is approved, as far as it goes now
+    Apply,
+    /// The daemon: pulls, decides, proposes and carries out on its schedules
+    Run,
+    /// One pass of the daemon
+    Tick(Tick),
+    /// List and steer climbs
+    Climb(Climb),
+    /// Kill switch: stop every write within a second
+    Stop(Reason),
+    /// Release the kill switch; a reason is required
+    Start(Reason),
+    /// Why: a decision with its figures, in words
+    Explain(Explain),
+    /// Take stored decisions again: the same bytes must come out
+    Replay(Replay),
+    /// The audit chain: read it, verify it, copy its head out
+    Audit(Audit),
+    /// The rehearsal world
+    Sandbox(Sandbox),
+    /// The configuration
+    Config(ConfigCommand),
+    /// Is the installation in order? Exit code 0 if so
+    Health,
+    /// Shell completions on stdout
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `demo`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  rungwise demo\n  rungwise demo --seed 7 --dir /tmp/story   then: rungwise status --dir /tmp/story\n  rungwise demo --json | tail -n 1")]
+pub struct Demo {
+    /// Seed of the market: same seed, same story, same bytes
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Weeks to live through
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(4..=104))]
+    pub weeks: u32,
+    /// Propose mode: the same story, but nothing is ever written
+    #[arg(long)]
+    pub propose_only: bool,
+}
+
+/// `sync`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  rungwise sync\n  rungwise sync --since 2026-01-01")]
+pub struct Sync {
+    /// Read back to this day (YYYY-MM-DD, the account's calendar)
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<String>,
+}
+
+/// `status`.
+#[derive(Debug, ClapArgs)]
+pub struct Status {
+    /// Show it again every few seconds
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// `plan`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  rungwise plan            exit code 2 when a plan waits for approval\n  rungwise plan -o next.json")]
+pub struct Plan {
+    /// Also write the newest open plan's bytes to a file, exactly as they are hashed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `show`.
+#[derive(Debug, ClapArgs)]
+pub struct Show {
+    /// A plan: its hash or the first characters of it; all plans when left out
+    pub plan: Option<String>,
+    /// Ended plans too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `approve`, `reject`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  rungwise approve 3f2a91c07b1e --note \"agreed with Ana\"\n  rungwise approve --file next.json   the hash of that very file")]
+pub struct Answer {
+    /// The plan's hash, or at least its first 4 characters
+    #[arg(required_unless_present = "file")]
+    pub plan: Option<String>,
+    /// Take the hash from a plan file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub file: Option<PathBuf>,
+    /// Who says so [default: the user name of the session]
+    #[arg(long)]
+    pub by: Option<String>,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub note: String,
+}
+
+/// `tick`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  rungwise tick\n  rungwise tick --now 2026-07-01T06:30:00Z   against a sandbox: lets its time pass first")]
+pub struct Tick {
+    /// The time to do it at; only against a sandbox on this machine
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// Do not take the daily decisions, only go on with what is under way
+    #[arg(long)]
+    pub no_decide: bool,
+}
+
+/// `climb`.
+#[derive(Debug, ClapArgs)]
+pub struct Climb {
+    /// What to do
+    #[command(subcommand)]
+    pub what: ClimbWhat,
+}
+
+/// `climb …`.
+#[derive(Debug, Subcommand)]
+pub enum ClimbWhat {
+    /// All climbs, newest first
+    List {
+        /// Unfinished ones only
+        #[arg(long)]
+        open: bool,
+    },
+    /// Hold a climb: nothing is proposed, only the stop-loss acts
+    Pause(ClimbId),
+    /// Let it go on
+    Resume(ClimbId),
+    /// End it and restore the incumbent
+    Abort(ClimbId),
+    /// Take the challenger now, whatever the figures say
+    Promote(ClimbId),
+}
+
+/// A climb and why.
+#[derive(Debug, ClapArgs)]
+pub struct ClimbId {
+    /// The climb
+    pub id: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub note: String,
+}
+
+/// `stop`, `start`.
+#[derive(Debug, ClapArgs)]
+pub struct Reason {
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+/// `explain`.
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// A decision or a climb; the newest decisions when left out
+    pub id: Option<String>,
+}
+
+/// `replay`.
+#[derive(Debug, ClapArgs)]
+pub struct Replay {
+    /// One decision
+    #[arg(required_unless_present = "all")]
+    pub id: Option<String>,
+    /// Every decision
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `audit`.
+#[derive(Debug, ClapArgs)]
+pub struct Audit {
+    /// What to do
+    #[command(subcommand)]
+    pub what: AuditWhat,
+}
+
+/// `audit …`.
+#[derive(Debug, Subcommand)]
+pub enum AuditWhat {
+    /// Print the newest links, oldest of them first
+    Log {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 40)]
+        last: u32,
+    },
+    /// Read the whole chain and hold it against the copied heads
+    Verify,
+    /// Print every link as one JSON document per line
+    Export,
+    /// Copy the newest head out: appended to the anchor file and printed
+    Anchor,
+}
+
+/// `sandbox`.
+#[derive(Debug, ClapArgs)]
+pub struct Sandbox {
+    /// What to do
+    #[command(subcommand)]
+    pub what: SandboxWhat,
+}
+
+/// `sandbox …`.
+#[derive(Debug, Subcommand)]
+pub enum SandboxWhat {
+    /// Serve the rehearsal world over HTTP, for any Graph client
+    #[command(after_help = "Examples:\n  rungwise sandbox serve\n  rungwise sandbox serve --addr 127.0.0.1:8199 --seed 3 --json\n  curl -X POST localhost:8199/_sandbox/advance -d '{\"seconds\":86400}'")]
+    Serve {
+        /// Loopback address and port; port 0 takes a free one
+        #[arg(long, default_value = "127.0.0.1:0")]
+        addr: String,
+        /// Seed of account and market
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Seconds of the world per second; 0 = time passes only by /_sandbox/advance
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        /// Which account: default, demo, lead_gen, custom_conversion
+        #[arg(long, default_value = "default")]
+        scenario: String,
+        /// Start at this time instead of now (2026-01-05T08:00:00Z)
+        #[arg(long, value_name = "TIME")]
+        start: Option<String>,
+    },
+}
+
+/// `config`.
+#[derive(Debug, ClapArgs)]
+pub struct ConfigCommand {
+    /// What to do
+    #[command(subcommand)]
+    pub what: ConfigWhat,
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigWhat {
+    /// Print the embedded default file, which documents every key
+    Default,
+    /// Print every effective value with its origin
+    Show,
+    /// Check it, and print what is in force with the next wake-ups
+    Check,
+}

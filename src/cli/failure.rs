@@ -1,0 +1,105 @@
+//! A failed command: one line what failed and on which input, a hint, and an exit code.
+
+use super::exit_code::Ending;
+use crate::{
+    app::AppError,
+    boot::BootError,
+    config::ConfigError,
+    ports::{MetaClass, MetaError, StoreError},
+    store::AuditError,
+};
+
+/// How a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What failed.
+    pub what: String,
+    /// What can be done.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub ending: Ending,
+}
+
+impl Failure {
+    /// A failure of that kind.
+    pub fn new(ending: Ending, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: Some(hint.into()), ending }
+    }
+    /// Stdout cannot be written.
+    pub fn output(e: std::io::Error) -> Self {
+        Self { what: format!("cannot write to stdout: {e}"), hint: None, ending: Ending::Failed }
+    }
+}
+
+fn store_ending(e: &StoreError) -> Ending {
+    match e {
+        StoreError::Locked { .. } => Ending::Busy,
+        StoreError::Open { .. } => Ending::Config,
+        StoreError::Full { .. } => Ending::CannotWrite,
+        StoreError::Document { .. } | StoreError::Database { .. } => Ending::Damaged,
+        StoreError::Conflict { .. } => Ending::Failed,
+    }
+}
+
+fn meta_ending(e: &MetaError) -> Ending {
+    match e.class {
+        MetaClass::Auth | MetaClass::Policy => Ending::NoPermission,
+        MetaClass::NotSent
+        | MetaClass::Transient
+        | MetaClass::Throttled
+        | MetaClass::Lost
+        | MetaClass::Version
+        | MetaClass::TooMuch
+        | MetaClass::Unknown => Ending::Unavailable,
+        MetaClass::Refused | MetaClass::Immutable | MetaClass::Gone => Ending::Failed,
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        Self::new(store_ending(&e), e.to_string(), e.hint())
+    }
+}
+impl From<MetaError> for Failure {
+    fn from(e: MetaError) -> Self {
+        Self::new(meta_ending(&e), e.to_string(), e.hint())
+    }
+}
+impl From<AppError> for Failure {
+    fn from(e: AppError) -> Self {
+        let ending = match &e {
+            AppError::Store(e) => store_ending(e),
+            AppError::Meta(e) => meta_ending(e),
+            AppError::NotApproved(_) => Ending::NotApproved,
+            AppError::Missing { .. } => Ending::NotFound,
+            AppError::Plan(_) | AppError::NotNow(..) | AppError::AccountChanged(_) => Ending::Failed,
+        };
+        Self::new(ending, e.to_string(), e.hint())
+    }
+}
+impl From<BootError> for Failure {
+    fn from(e: BootError) -> Self {
+        let ending = match &e {
+            BootError::Dir { .. } => Ending::CannotWrite,
+            BootError::Store(e) => store_ending(e),
+            BootError::BaseUrl(_) => Ending::Config,
+            BootError::NoToken(_) => Ending::NoPermission,
+        };
+        Self::new(ending, e.to_string(), e.hint())
+    }
+}
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        let hint = e.hint();
+        Self { what: e.to_string(), hint, ending: Ending::Config }
+    }
+}
+impl From<AuditError> for Failure {
+    fn from(e: AuditError) -> Self {
+        Self::new(
+            Ending::ChainBroken,
+            e.to_string(),
+            "the history was changed after it was written: stop the agent, keep the files, restore a verified backup",
+        )
+    }
+}
