@@ -10,6 +10,7 @@ mod days;
 mod ids;
 mod insight;
 mod money;
+pub mod parity;
 pub mod plan;
 pub mod rung;
 pub mod verdict;
