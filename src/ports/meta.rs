@@ -56,7 +56,7 @@ pub struct MetaError {
     /// HTTP status.
     pub status: Option<u16>,
     /// `fbtrace_id`, which Meta's support asks for.
-    pub trace: Option<String>,
+    pub trace: Option<Box<str>>,
     /// How long to wait before the next call, in milliseconds, if told.
     pub wait_ms: Option<i64>,
 }

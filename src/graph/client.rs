@@ -1,0 +1,75 @@
+//! The reading side as the use cases see it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Link, template};
+use crate::{
+    domain::{
+        AccountId, AccountInfo, CampaignId, Day, DayRange, ObjectId, Tree,
+        plan::{Aspect, ObjectKind, Op, Template},
+    },
+    ports::{
+        MetaError, MetaRead, Transport,
+        meta::{Found, Interference, PulledInsights, TokenInfo},
+    },
+};
+
+/// Reads one ad account. Cannot write: that takes a [`super::Writer`].
+#[derive(Debug)]
+pub struct Client<T> {
+    pub(super) link: Arc<Link<T>>,
+}
+
+impl<T: Transport> Client<T> {
+    /// Reads through `link`; sends nothing yet.
+    pub fn new(link: Arc<Link<T>>) -> Self {
+        Self { link }
+    }
+    /// How far Meta's clock is ahead of ours in milliseconds, once an answer has told.
+    pub fn clock_skew_ms(&self) -> Option<i64> {
+        self.link.clock_skew_ms()
+    }
+}
+
+impl<T> Clone for Client<T> {
+    fn clone(&self) -> Self {
+        Self { link: Arc::clone(&self.link) }
+    }
+}
+
+impl<T: Transport> MetaRead for Client<T> {
+    fn account_id(&self) -> &AccountId {
+        &self.link.options.account
+    }
+    async fn account(&self) -> Result<AccountInfo, MetaError> {
+        self.link.read_account().await
+    }
+    async fn trees(&self, only: &[CampaignId]) -> Result<Vec<Tree>, MetaError> {
+        self.link.read_trees(only).await
+    }
+    async fn aspects(
+        &self,
+        kind: ObjectKind,
+        id: &ObjectId,
+    ) -> Result<Option<BTreeMap<Aspect, String>>, MetaError> {
+        self.link.read_aspects(kind, id).await
+    }
+    async fn insights(&self, range: DayRange) -> Result<PulledInsights, MetaError> {
+        self.link.read_insights(range).await
+    }
+    async fn account_spend(&self, range: DayRange) -> Result<BTreeMap<Day, i64>, MetaError> {
+        self.link.read_account_spend(range).await
+    }
+    async fn find_marked(&self, kind: ObjectKind, marker: &str) -> Result<Vec<Found>, MetaError> {
+        self.link.read_marked(kind, marker).await
+    }
+    async fn interference(&self, campaign: &CampaignId) -> Result<Vec<Interference>, MetaError> {
+        self.link.read_interference(campaign).await
+    }
+    async fn token(&self) -> Result<TokenInfo, MetaError> {
+        self.link.read_token().await
+    }
+    fn template(&self, op: &Op) -> Template {
+        template::of(&self.link.options.account, op)
+    }
+}

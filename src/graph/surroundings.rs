@@ -1,0 +1,98 @@
+//! What else at Meta turns knobs of a campaign: automated rules, studies, budget schedules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Link, page::by_id, read::senseless, wire};
+use crate::{
+    domain::CampaignId,
+    ports::{MetaError, Request, Transport, meta::Interference},
+};
+
+impl<T: Transport> Link<T> {
+    pub(super) async fn read_interference(
+        &self,
+        campaign: &CampaignId,
+    ) -> Result<Vec<Interference>, MetaError> {
+        let what = format!("read ad sets of campaign {campaign}");
+        let request =
+            Request::get(self.path(&format!("{campaign}/adsets"))).with("fields", "id,name,status");
+        let adsets = self.list(&what, request, by_id).await?;
+        let mut objects = vec![campaign.to_string()];
+        objects.extend(adsets.iter().filter_map(by_id));
+        let mut found = BTreeMap::new();
+        for object in &objects {
+            self.rules_on(object, &mut found).await?;
+            self.schedules_on(object, &mut found).await?;
+        }
+        self.studies_with(&objects, &mut found).await?;
+        Ok(found.into_values().collect())
+    }
+
+    /// Rules that govern an object, switched-off ones and our own left out.
+    async fn rules_on(
+        &self,
+        object: &str,
+        found: &mut BTreeMap<(String, String), Interference>,
+    ) -> Result<(), MetaError> {
+        let what = format!("read rules that govern {object}");
+        let request = Request::get(self.path(&format!("{object}/adrules_governed")))
+            .with("fields", "id,name,status");
+        for row in self.list(&what, request, by_id).await? {
+            let rule = wire::rule::parse(&row).map_err(|e| senseless(&what, &e))?;
+            let off = matches!(rule.status.as_str(), "DISABLED" | "DELETED");
+            let ours = !self.options.marker.is_empty() && rule.name.contains(&self.options.marker);
+            if !off && !ours {
+                put(found, "rule", rule.id, rule.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Budget schedules that are not over.
+    async fn schedules_on(
+        &self,
+        object: &str,
+        found: &mut BTreeMap<(String, String), Interference>,
+    ) -> Result<(), MetaError> {
+        let what = format!("read budget schedules of {object}");
+        let request = Request::get(self.path(&format!("{object}/budget_schedules")))
+            .with("fields", "id,time_start,time_end");
+        let now = self.clock.now();
+        for row in self.list(&what, request, by_id).await? {
+            let (id, end) = wire::rule::schedule(&row).map_err(|e| senseless(&what, &e))?;
+            if end.is_none_or(|end| end > now) {
+                put(found, "budget_schedule", id, format!("budget schedule of {object}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Studies that run or will run with one of the objects, or with the whole account.
+    async fn studies_with(
+        &self,
+        objects: &[String],
+        found: &mut BTreeMap<(String, String), Interference>,
+    ) -> Result<(), MetaError> {
+        let what = format!("read studies of {}", self.options.account);
+        let cells = "cells{id,campaigns{id},adsets{id},adaccounts{id}}";
+        let fields = format!("id,name,type,start_time,end_time,canceled_time,{cells}");
+        let request = Request::get(self.edge("ad_studies")).with("fields", fields);
+        let account = &self.options.account;
+        let mut touched: BTreeSet<&str> = objects.iter().map(String::as_str).collect();
+        let act = account.act();
+        touched.extend([account.as_str(), act.as_str()]);
+        for row in self.list(&what, request, by_id).await? {
+            let study = wire::study::parse(&row).map_err(|e| senseless(&what, &e))?;
+            let member = study.members.iter().any(|m| touched.contains(m.as_str()));
+            if member && study.is_live(self.clock.now()) {
+                put(found, "study", study.id, study.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put(found: &mut BTreeMap<(String, String), Interference>, kind: &str, id: String, name: String) {
+    let key = (kind.to_owned(), id.clone());
+    found.insert(key, Interference { kind: kind.to_owned(), id, name });
+}
