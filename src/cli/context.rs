@@ -1,0 +1,105 @@
+//! What every command needs first: configuration, account, directory.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+
+use super::{
+    Ended, Ending, Failure,
+    args::{Args, ConfigCommand, ConfigWhat},
+    output::Output,
+};
+use crate::{
+    boot::{self, Parts, Role},
+    config::{self, AccountConfig, Config},
+    domain::AccountId,
+    ports::{Clock, SystemClock},
+    store::SqliteStore,
+    telemetry,
+};
+
+/// Configuration, account and directory of this call.
+#[derive(Debug)]
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The account.
+    pub account: AccountConfig,
+    /// The state directory.
+    pub dir: PathBuf,
+}
+
+/// Reads the configuration: `--config`, else `DIR/config.toml`, else what the environment names.
+pub fn read_config(args: &Args) -> Result<Config, Failure> {
+    let beside = args.dir.as_ref().map(|dir| dir.join("config.toml")).filter(|p| p.is_file());
+    let path = args.config.clone().or(beside);
+    Ok(config::load(path.as_deref(), &config::environment())?)
+}
+
+/// Reads the configuration and picks the account.
+pub fn open(args: &Args) -> Result<Context, Failure> {
+    let config = read_config(args)?;
+    let wanted = args.account.as_deref().map(AccountId::new).transpose();
+    let wanted = wanted.map_err(|e| {
+        Failure::new(Ending::Usage, e.to_string(), "an account is written act_1234567890")
+    })?;
+    let account = config.account(wanted.as_ref())?.clone();
+    let dir = boot::state_dir(&config, args.dir.as_deref());
+    Ok(Context { config, account, dir })
+}
+
+impl Context {
+    /// The database in that role.
+    pub async fn store(&self, role: Role) -> Result<SqliteStore, Failure> {
+        Ok(boot::open_store(&self.dir, &self.account, role).await?)
+    }
+    /// Everything an agent works with; takes the lock.
+    pub async fn agent(&self) -> Result<(Parts, Option<std::sync::Arc<boot::SandboxClock>>), Failure> {
+        telemetry::init(&self.config.log)
+            .map_err(|e| Failure::new(Ending::Config, e.to_string(), "see [log] in the configuration"))?;
+        let store = self.store(Role::Agent).await?;
+        let (transport, clock, sandbox) = boot::outside(&self.account).await?;
+        let parts = Parts::assemble(store, &self.account, transport, clock, None)?;
+        Ok((parts, sandbox))
+    }
+}
+
+/// The user name of the session, for the audit log.
+pub fn user() -> String {
+    let env = config::environment();
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|key| env.get(*key)).cloned();
+    name.unwrap_or_else(|| "unknown user".to_owned())
+}
+
+/// `config …`.
+pub fn config(args: &Args, which: &ConfigCommand, out: &Output) -> Ended {
+    let mut text = Vec::new();
+    let done = match which.what {
+        ConfigWhat::Default => super::config::default(&mut text),
+        ConfigWhat::Show => super::config::show(&read_config(args)?, out.json, &mut text),
+        ConfigWhat::Check => {
+            let config = read_config(args)?;
+            let now = SystemClock.now();
+            super::config::check(&config, &std::collections::BTreeMap::new(), now, out.json, &mut text)
+        }
+    };
+    done.map_err(Failure::output)?;
+    out.write(&text)?;
+    Ok(Ending::Done)
+}
+
+/// `completions SHELL`.
+pub fn completions(shell: clap_complete::Shell, out: &Output) -> Ended {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "rungwise", &mut text);
+    out.write(&text)?;
+    Ok(Ending::Done)
+}
+
+/// Reads a small file somebody named.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| {
+        let what = format!("cannot read {}: {e}", path.display());
+        Failure::new(Ending::BadInput, what, "check the path")
+    })
+}

@@ -1,0 +1,56 @@
+//! `stop`, `start`: the kill switch. The file works alone; the audit row follows when the database can take it.
+
+use super::{Ended, Ending, Failure, args, context, output::Output};
+use crate::{
+    app,
+    boot::Role,
+    daemon::stop::StopFile,
+    ports::{Clock, SystemClock},
+};
+
+fn cannot(what: &str, switch: &StopFile, e: &std::io::Error) -> Failure {
+    let what = format!("cannot {what} {}: {e}", switch.path().display());
+    Failure::new(Ending::CannotWrite, what, "create or remove that file by hand; nothing else is needed")
+}
+
+/// Turns it on.
+pub async fn stop(args: &args::Args, stop: &args::Reason, out: &Output) -> Ended {
+    let context = context::open(args)?;
+    let switch = StopFile::of(&context.dir);
+    let reason = if stop.reason.is_empty() { "stopped by hand" } else { &stop.reason };
+    switch.stop(reason).map_err(|e| cannot("write", &switch, &e))?;
+    out.line("writes are stopped; reads go on. Release with `rungwise start --reason …`")?;
+    record(&context, true, reason, out).await;
+    Ok(Ending::Done)
+}
+
+/// Turns it off.
+pub async fn start(args: &args::Args, start: &args::Reason, out: &Output) -> Ended {
+    let context = context::open(args)?;
+    if start.reason.trim().is_empty() {
+        return Err(Failure::new(Ending::Usage, "releasing the kill switch needs a reason", "rungwise start --reason \"…\""));
+    }
+    let switch = StopFile::of(&context.dir);
+    let was = switch.start().map_err(|e| cannot("remove", &switch, &e))?;
+    out.line(if was { "writes are allowed again" } else { "writes were not stopped" })?;
+    if was {
+        record(&context, false, &start.reason, out).await;
+    }
+    Ok(Ending::Done)
+}
+
+async fn record(context: &context::Context, on: bool, reason: &str, out: &Output) {
+    let (now, by) = (SystemClock.now(), context::user());
+    let done = async {
+        let store = context.store(Role::Commands).await.map_err(|f| f.what)?;
+        let done = if on {
+            app::stop::stopped(&store, now, &by, reason).await
+        } else {
+            app::stop::started(&store, now, &by, reason).await
+        };
+        done.map_err(|e| e.to_string())
+    };
+    if let Err(e) = done.await {
+        out.say(&format!("note: the switch works, but the audit log could not take it: {e}"));
+    }
+}
