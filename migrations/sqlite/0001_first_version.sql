@@ -140,6 +140,8 @@ create table plans (
     bytes   blob    not null
 ) strict;
 create index plans_by_time on plans (account, created);
+-- People name a plan by the beginning of its hash.
+create index plans_by_hash on plans (account, hash);
 
 -- A plan ends once.
 create table plan_ends (
