@@ -140,6 +140,8 @@ create table plans (
     bytes   blob    not null
 ) strict;
 create index plans_by_time on plans (account, created);
+-- People name a plan by the beginning of its hash.
+create index plans_by_hash on plans (account, hash);
 
 -- A plan ends once.
 create table plan_ends (
@@ -195,18 +197,16 @@ create unique index intent_entries_object on intent_entries (account, object) wh
 -- Only the transitions the domain knows: what was started is in doubt, and is started again only after it was proved
 -- absent. (`src/domain/write_log.rs` is the same table in words.)
 create trigger intent_entries_legal before insert on intent_entries
-when new.entry <> 'verified' and new.entry not in (
-    select n.entry
-    from (select 'started' as entry, 1 as fresh
-          union all select 'succeeded', 0 union all select 'refused', 0 union all select 'outcome_unknown', 0
-          union all select 'found_applied', 0 union all select 'found_absent', 0) as n
-    where n.fresh = case coalesce((select e.entry from intent_entries as e
-                                   where e.op_key = new.op_key and e.entry <> 'verified'
-                                   order by e.id desc limit 1), 'found_absent')
-                    when 'found_absent' then 1
-                    when 'started' then 0
-                    when 'outcome_unknown' then 0
-                    else 2 end)
+when new.entry <> 'verified'
+ and case coalesce((select e.entry from intent_entries as e
+                    where e.op_key = new.op_key and e.entry <> 'verified'
+                    order by e.id desc limit 1), 'nothing yet')
+         when 'nothing yet'     then new.entry <> 'started'
+         when 'found_absent'    then new.entry <> 'started'
+         when 'started'         then new.entry = 'started'
+         when 'outcome_unknown' then new.entry = 'started'
+         else true
+     end
 begin
     select raise(abort, 'this entry cannot follow the write''s log');
 end;

@@ -352,7 +352,8 @@ pub trait Store: Send + Sync {
     fn commit(&self, batch: Vec<Record>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Keeps rows as seen at `fetched_at`: a row that differs from its newest version becomes another version, nothing
-    /// is overwritten; remembers that `range` was read completely. One transaction.
+    /// is overwritten; remembers that `range` was read completely. One transaction. Refuses rows outside `range`, and a
+    /// changed row whose newest version is not older than `fetched_at`.
     fn save_insights(
         &self,
         account: &AccountId,
@@ -385,7 +386,7 @@ pub trait Store: Send + Sync {
         &self,
         account: &AccountId,
     ) -> impl Future<Output = Result<Option<AccountInfo>, StoreError>> + Send;
-    /// The newest version of a campaign's tree.
+    /// The newest version of a campaign's tree; its `seen_at` is the last read that found it so.
     fn tree(
         &self,
         campaign: &CampaignId,

@@ -27,6 +27,8 @@ use crate::ports::StoreError;
 pub const DATABASE_FILE: &str = "rungwise.db";
 /// Where a database is made before it is moved into place.
 const UNFINISHED_FILE: &str = "rungwise.db.unfinished";
+/// Rows that may wait between the engine's thread and the reader.
+const ROW_QUEUE: usize = 1_024;
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -42,8 +44,11 @@ pub(crate) enum Role {
 }
 
 fn options(path: &Path, role: Role) -> SqliteConnectOptions {
-    let mut options =
-        SqliteConnectOptions::new().filename(path).pragma("journal_size_limit", dialect::WAL_LIMIT);
+    // Rows cross a thread; a longer queue spares a wake-up per row.
+    let mut options = SqliteConnectOptions::new()
+        .filename(path)
+        .row_buffer_size(ROW_QUEUE)
+        .pragma("journal_size_limit", dialect::WAL_LIMIT);
     for (name, value, _) in dialect::SETTINGS {
         options = options.pragma(name, value);
     }

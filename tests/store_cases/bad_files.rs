@@ -174,6 +174,28 @@ async fn the_lock_lives_as_long_as_any_clone_of_the_agents_store() {
     agent(dir.path()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_agents_that_start_at_once_exactly_one_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let starts: Vec<_> = (0..40)
+        .map(|_| {
+            let path = path.clone();
+            tokio::spawn(async move { agent(&path).await })
+        })
+        .collect();
+    let mut running = Vec::new();
+    for start in starts {
+        match start.await.unwrap() {
+            Ok(store) => running.push(store),
+            Err(error) => assert!(matches!(error, StoreError::Locked { .. }), "{error}"),
+        }
+    }
+    assert_eq!(running.len(), 1);
+    running[0].commit(vec![audit(1)]).await.unwrap();
+    assert_eq!(running[0].integrity().await.unwrap(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_file_that_was_replaced_under_the_agent_stops_its_writes() {
     let world = World::new().await;

@@ -82,28 +82,29 @@ async fn an_abandoned_commit_is_complete_or_absent_and_the_store_goes_on() {
     assert!(complete > 0, "a commit that was begun is carried out");
 }
 
+/// Where a guard could still abort it, the engine undoes only the failed statement; elsewhere it ends the transaction by
+/// itself and leaves the driver's count wrong. Both must heal.
 #[tokio::test]
 async fn a_full_disk_loses_nothing_and_writing_resumes_without_a_restart() {
     let world = World::new().await;
     world.store.commit(vec![audit(0)]).await.unwrap();
-    let pages = |limit: u32| world.store.limit_pages(limit);
-    pages(1).await.unwrap();
-    let big = || {
-        vec![
-            note("a", "b"),
-            Record::Audit { at: at(1), kind: "k".into(), body: vec![b' '; 400_000] },
-        ]
-    };
-    for _ in 0..3 {
-        pages(1).await.unwrap();
-        let error = world.store.commit(big()).await.unwrap_err();
+    let large = " ".repeat(400_000);
+    let guarded = Record::Audit { at: at(1), kind: "k".into(), body: large.clone().into_bytes() };
+    let unguarded = note("large", &large);
+    for (n, record) in
+        [guarded.clone(), unguarded.clone(), guarded, unguarded].into_iter().enumerate()
+    {
+        let batch = vec![note("a", &n.to_string()), audit(1), record];
+        world.store.limit_pages(1).await.unwrap();
+        let error = world.store.commit(batch).await.unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         assert!(error.hint().contains("space"));
         assert_eq!(world.store.note("a").await.unwrap(), None, "nothing of the batch exists");
+        // Space is back.
+        world.store.limit_pages(1_000_000).await.unwrap();
+        world.store.commit(vec![note("b", &n.to_string())]).await.unwrap();
     }
-    pages(1_000_000).await.unwrap();
-    world.store.commit(big()).await.unwrap();
-    assert_eq!(world.store.verify_audit().await.unwrap().seq, 2);
+    assert_eq!(world.store.verify_audit().await.unwrap().seq, 1);
     assert_eq!(world.store.integrity().await.unwrap(), Vec::<String>::new());
 }
 
