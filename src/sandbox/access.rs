@@ -98,12 +98,13 @@ impl World {
     pub(super) fn me(&self) -> Value {
         json!({"id": self.credentials.user_id, "name": "Rehearsal system user"})
     }
-    /// `GET /me/permissions`.
-    pub(super) fn permissions(&self) -> Value {
-        let granted: Vec<Value> =
-            SCOPES.iter().map(|s| json!({"permission": s, "status": "granted"})).collect();
-        json!({ "data": granted })
-    }
+}
+
+/// `GET /me/permissions`.
+pub(super) fn permissions() -> Value {
+    let granted: Vec<Value> =
+        SCOPES.iter().map(|s| json!({"permission": s, "status": "granted"})).collect();
+    json!({ "data": granted })
 }
 
 #[cfg(test)]

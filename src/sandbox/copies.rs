@@ -60,31 +60,31 @@ fn told(list: &mut Vec<Value>, kind: &str, source: Id, copy: Id) {
     list.push(json!({"ad_object_type": kind, "source_id": source.to_string(), "copied_id": copy.to_string()}));
 }
 
+fn small_enough(ads: usize) -> Result<(), Refusal> {
+    if ads > SYNC_ADS {
+        return Err(Refusal::new(100, "Invalid parameter").sub(1_885_194).saying(
+            "Copy request is too large",
+            format!("The objects hold {ads} ads; a synchronous copy may hold at most {SYNC_ADS}."),
+        ));
+    }
+    Ok(())
+}
+
+fn draft_of(source: &Node, manner: &Manner, top: bool, lineage: &str) -> Node {
+    let mut draft = source.clone();
+    draft.set("name", json!(manner.name(source.text("name"), top)));
+    draft.set("status", manner.status(source.status()));
+    draft.set(lineage, json!(source.id.to_string()));
+    draft
+}
+
 impl World {
-    fn living(&self, ids: Vec<Id>) -> Vec<Node> {
+    fn living(&self, ids: &[Id]) -> Vec<Node> {
         ids.iter()
             .filter_map(|id| self.nodes.get(id))
             .filter(|n| !n.gone())
             .map(|n| (**n).clone())
             .collect()
-    }
-    fn small_enough(&self, ads: usize) -> Result<(), Refusal> {
-        if ads > SYNC_ADS {
-            return Err(Refusal::new(100, "Invalid parameter").sub(1_885_194).saying(
-                "Copy request is too large",
-                format!(
-                    "The objects hold {ads} ads; a synchronous copy may hold at most {SYNC_ADS}."
-                ),
-            ));
-        }
-        Ok(())
-    }
-    fn draft_of(&self, source: &Node, manner: &Manner, top: bool, lineage: &str) -> Node {
-        let mut draft = source.clone();
-        draft.set("name", json!(manner.name(source.text("name"), top)));
-        draft.set("status", manner.status(source.status()));
-        draft.set(lineage, json!(source.id.to_string()));
-        draft
     }
     /// `POST /{campaign}/copies`.
     pub(super) fn copy_campaign(&mut self, call: &Call, source: &Node) -> Answer {
@@ -93,10 +93,10 @@ impl World {
             let text = "Campaigns with a legacy objective can't be copied.";
             return Err(Refusal::invalid("objective", text));
         }
-        let sets = if manner.deep { self.living(self.adsets_of(source.id)) } else { Vec::new() };
-        let ads: usize = sets.iter().map(|s| self.living(self.ads_of(s.id)).len()).sum();
-        self.small_enough(ads)?;
-        let mut draft = self.draft_of(source, &manner, true, "source_campaign_id");
+        let sets = if manner.deep { self.living(&self.adsets_of(source.id)) } else { Vec::new() };
+        let ads: usize = sets.iter().map(|s| self.living(&self.ads_of(s.id)).len()).sum();
+        small_enough(ads)?;
+        let mut draft = draft_of(source, &manner, true, "source_campaign_id");
         for (name, value) in overrides(call) {
             draft.set(&name, value);
         }
@@ -126,7 +126,7 @@ impl World {
         manner: &Manner,
         top: bool,
     ) -> Node {
-        let mut draft = self.draft_of(source, manner, top, "source_adset_id");
+        let mut draft = draft_of(source, manner, top, "source_adset_id");
         draft.campaign = campaign.id;
         let start = call.params.text("start_time").and_then(|t| t.parse().ok()).unwrap_or(self.now);
         draft.set("start_time", self.stamp(start));
@@ -158,7 +158,7 @@ impl World {
         let draft = self.adset_draft(call, source, campaign, manner, top);
         let copy = self.settle(draft, "create_ad_set");
         told(list, "ad_set", source.id, copy);
-        let ads = if manner.deep { self.living(self.ads_of(source.id)) } else { Vec::new() };
+        let ads = if manner.deep { self.living(&self.ads_of(source.id)) } else { Vec::new() };
         for ad in ads {
             self.place_ad(&ad, (campaign.id, copy), manner, false, list);
         }
@@ -172,7 +172,7 @@ impl World {
         top: bool,
         list: &mut Vec<Value>,
     ) -> Id {
-        let mut draft = self.draft_of(source, manner, top, "source_ad_id");
+        let mut draft = draft_of(source, manner, top, "source_ad_id");
         (draft.campaign, draft.adset) = parents;
         draft.set("last_updated_by_app_id", json!(self.credentials.app_id));
         let copy = self.settle(draft, "create_ad");
@@ -185,7 +185,7 @@ impl World {
         let target = call.params.text("campaign_id").unwrap_or_else(|| source.campaign.to_string());
         let campaign = self.parent(&target, Kind::Campaign, "campaign_id")?;
         if manner.deep {
-            self.small_enough(self.living(self.ads_of(source.id)).len())?;
+            small_enough(self.living(&self.ads_of(source.id)).len())?;
         }
         self.room_for_adset(campaign.id)?;
         let draft = self.adset_draft(call, source, &campaign, &manner, true);

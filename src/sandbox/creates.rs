@@ -75,7 +75,7 @@ impl World {
         let pooled =
             draft.amount("daily_budget").or_else(|| draft.amount("lifetime_budget")).is_some();
         if !pooled
-            && call.at_least(24)
+            && call.at_least(self.options.sharing_flag_since)
             && !draft.fields.contains_key("is_adset_budget_sharing_enabled")
         {
             return Err(Refusal::new(100, "Invalid parameter").sub(4_834_011).saying(
@@ -230,13 +230,13 @@ impl World {
         let named = wanted.get("creative_id").or_else(|| wanted.get("id")).map(plain);
         let Some(text) = named else {
             let described = ["object_story_spec", "object_story_id", "asset_feed_spec"];
-            return match described.iter().any(|k| wanted.get(*k).is_some()) {
-                true => Ok(None),
-                false => Err(Refusal::invalid(
-                    "creative",
-                    "creative must name a creative_id or describe a new creative.",
-                )),
-            };
+            if described.iter().any(|k| wanted.get(*k).is_some()) {
+                return Ok(None);
+            }
+            return Err(Refusal::invalid(
+                "creative",
+                "creative must name a creative_id or describe a new creative.",
+            ));
         };
         let known = text
             .parse::<Id>()

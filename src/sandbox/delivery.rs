@@ -155,6 +155,12 @@ impl World {
             let left = (limit - self.spent_by(id)).max(0);
             if day > left {
                 cut(rows, &members, num::float(left) / num::float(day));
+                // Whole cents were rounded down; the rest goes to the first, so that the cap is met exactly.
+                let kept: i64 = members.iter().filter_map(|m| rows.get(m)).map(|r| r.spend).sum();
+                let first = members.iter().find(|m| rows.contains_key(m));
+                if let Some(row) = first.and_then(|m| rows.get_mut(m)) {
+                    row.spend += left - kept;
+                }
             }
         }
     }

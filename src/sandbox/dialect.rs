@@ -60,7 +60,7 @@ impl World {
             (Method::Get, []) => Err(Refusal::unknown_path("")),
             (Method::Get, ["me"]) => Ok(self.me()),
             (Method::Get, ["me", "adaccounts"]) => self.my_accounts(call),
-            (Method::Get, ["me", "permissions"]) => Ok(self.permissions()),
+            (Method::Get, ["me", "permissions"]) => Ok(super::access::permissions()),
             (Method::Get, ["me", "businesses"]) => {
                 let id = self.credentials.business_id.clone();
                 Ok(

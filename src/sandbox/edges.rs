@@ -15,6 +15,8 @@ use super::{
 };
 
 const PAGE: usize = 25;
+/// Smallest daily budget in minor units, for sets billed by impressions.
+pub(super) const MIN_DAILY_BUDGET: i64 = 100;
 
 impl World {
     /// `GET /{object}/{edge}`.
@@ -121,7 +123,7 @@ impl World {
         };
         self.list(call, found)
     }
-    /// All objects of a kind, newest first.
+    /// All objects of a kind, oldest first (Meta promises no order).
     pub(super) fn all(&self, kind: Kind) -> Vec<Arc<Node>> {
         self.of_kind(kind).cloned().collect()
     }
@@ -179,12 +181,8 @@ impl World {
         let account = self.show_account(call, fields.as_deref())?;
         page(call, vec![account], PAGE, None)
     }
-    /// Smallest daily budget in minor units.
-    pub(super) fn min_daily_budget(&self) -> i64 {
-        100
-    }
     fn minimum_budgets(&self) -> Value {
-        let least = self.min_daily_budget();
+        let least = MIN_DAILY_BUDGET;
         json!({
             "currency": self.scenario.currency.to_string(), "min_daily_budget_imp": least,
             "min_daily_budget_high_freq": least * 5, "min_daily_budget_low_freq": least * 40,

@@ -7,6 +7,7 @@ use super::{
     activities::{event_of, status_event},
     creates::{gone, only_validates, version},
     dialect::success,
+    edges::MIN_DAILY_BUDGET,
     errors::{Answer, Refusal},
     laws::{categories, one_of},
     num,
@@ -38,7 +39,7 @@ impl World {
             Kind::AdSet => absorb(&mut new, params, &zone, &ADSET)?,
             Kind::Ad => self.absorb_ad(&mut new, call)?,
             Kind::Creative => {
-                absorb(&mut new, params, &zone, &[("name", Shape::Text), ("status", Shape::Text)])?
+                absorb(&mut new, params, &zone, &[("name", Shape::Text), ("status", Shape::Text)])?;
             }
             Kind::Rule => self.absorb_rule(&mut new, params)?,
             Kind::Study => self.absorb_study(&mut new, params)?,
@@ -110,7 +111,7 @@ impl World {
         if changed.iter().any(|f| f == "special_ad_categories") {
             categories(call.params.list("special_ad_categories").as_deref())?;
         }
-        self.same_budget_kind(old, new)?;
+        same_budget_kind(old, new)?;
         if changed.iter().all(|f| matches!(f.as_str(), "name" | "status" | "adlabels")) {
             return Ok(());
         }
@@ -140,7 +141,7 @@ impl World {
                  another one, create a new ad set.",
             ));
         }
-        self.same_budget_kind(old, new)?;
+        same_budget_kind(old, new)?;
         if changed.iter().all(|f| matches!(f.as_str(), "name" | "status" | "adlabels")) {
             return Ok(());
         }
@@ -150,17 +151,6 @@ impl World {
         let budget = changed.iter().any(|f| f == "daily_budget" || f == "lifetime_budget");
         if budget {
             self.often_enough(old.id, only_validates(call))?;
-        }
-        Ok(())
-    }
-    fn same_budget_kind(&self, old: &Node, new: &Node) -> Result<(), Refusal> {
-        let (before, after) =
-            (old.amount("daily_budget").is_some(), new.amount("daily_budget").is_some());
-        let switched = (before && new.amount("lifetime_budget").is_some())
-            || (old.amount("lifetime_budget").is_some() && after);
-        if switched {
-            let text = "You can't switch between a daily and a lifetime budget after creation.";
-            return Err(Refusal::invalid("lifetime_budget", text));
         }
         Ok(())
     }
@@ -291,8 +281,7 @@ impl World {
                 let amount =
                     item.get("daily_budget").map(plain).and_then(|t| t.parse::<i64>().ok());
                 let mine = self.nodes.get(&id).is_some_and(|n| n.campaign == campaign);
-                let (true, Some(amount)) = (mine, amount.filter(|a| *a >= self.min_daily_budget()))
-                else {
+                let (true, Some(amount)) = (mine, amount.filter(|a| *a >= MIN_DAILY_BUDGET)) else {
                     return Err(Refusal::invalid(
                         "adset_budgets",
                         format!("No valid budget for ad set {id}."),
@@ -353,4 +342,17 @@ fn changes(old: &Node, new: &Node) -> Vec<String> {
     names.sort();
     names.dedup();
     names.into_iter().filter(|n| old.fields.get(*n) != new.fields.get(*n)).cloned().collect()
+}
+
+/// Daily stays daily, lifetime stays lifetime.
+fn same_budget_kind(old: &Node, new: &Node) -> Result<(), Refusal> {
+    let (before, after) =
+        (old.amount("daily_budget").is_some(), new.amount("daily_budget").is_some());
+    let switched = (before && new.amount("lifetime_budget").is_some())
+        || (old.amount("lifetime_budget").is_some() && after);
+    if switched {
+        let text = "You can't switch between a daily and a lifetime budget after creation.";
+        return Err(Refusal::invalid("lifetime_budget", text));
+    }
+    Ok(())
 }

@@ -1,10 +1,16 @@
 //! Refusals in the shape of the Graph API (Graph API, "Handling errors"): matched on by code and subcode.
 
+use std::ops::{Deref, DerefMut};
+
 use serde_json::{Value, json};
 
-/// One refusal, before it becomes a body.
+/// One refusal, before it becomes a body; boxed, because nearly every function can return one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct Refusal(Box<Detail>);
+
+/// What a refusal says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Detail {
     pub(super) status: u16,
     pub(super) kind: &'static str,
     pub(super) code: i64,
@@ -16,13 +22,25 @@ pub(super) struct Refusal {
     pub(super) blame: Option<String>,
 }
 
+impl Deref for Refusal {
+    type Target = Detail;
+    fn deref(&self) -> &Detail {
+        &self.0
+    }
+}
+impl DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Detail {
+        &mut self.0
+    }
+}
+
 /// What a handler answers.
 pub(super) type Answer = Result<Value, Refusal>;
 
 impl Refusal {
     /// Any code, HTTP 400, `OAuthException`.
     pub(super) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Detail {
             status: 400,
             kind: "OAuthException",
             code,
@@ -32,7 +50,7 @@ impl Refusal {
             user: None,
             transient: false,
             blame: None,
-        }
+        }))
     }
     /// `(#100) Invalid parameter` about one field, with text for the person.
     pub(super) fn invalid(field: &str, user: impl Into<String>) -> Self {

@@ -145,38 +145,35 @@ fn in_conversions(event: &EventSpec) -> bool {
     matches!(event.family, EventFamily::Conversions(_))
 }
 
+/// The attribution setting of an ad set, e.g. `7d_click_1d_view`.
+pub(super) fn setting(adset: &Node) -> Setting {
+    let spec =
+        adset.fields.get("attribution_spec").and_then(Value::as_array).cloned().unwrap_or_default();
+    let days = |kind: &str| {
+        let found = spec.iter().find(|s| s["event_type"] == kind);
+        found.and_then(|s| s["window_days"].as_u64()).unwrap_or(0)
+    };
+    let (click_days, view) = (days("CLICK_THROUGH").max(1), days("VIEW_THROUGH") > 0);
+    let name = format!("{click_days}d_click{}", if view { "_1d_view" } else { "" });
+    Setting { name, click_days, view }
+}
+/// True for names that the rows knows.
+pub(super) fn is_metric(name: &str) -> bool {
+    matches!(
+        name,
+        "spend"
+            | "impressions"
+            | "clicks"
+            | "reach"
+            | "frequency"
+            | "inline_link_clicks"
+            | "cpc"
+            | "cpm"
+            | "ctr"
+    )
+}
+
 impl World {
-    /// The attribution setting of an ad set, e.g. `7d_click_1d_view`.
-    pub(super) fn setting(&self, adset: &Node) -> Setting {
-        let spec = adset
-            .fields
-            .get("attribution_spec")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let days = |kind: &str| {
-            let found = spec.iter().find(|s| s["event_type"] == kind);
-            found.and_then(|s| s["window_days"].as_u64()).unwrap_or(0)
-        };
-        let (click_days, view) = (days("CLICK_THROUGH").max(1), days("VIEW_THROUGH") > 0);
-        let name = format!("{click_days}d_click{}", if view { "_1d_view" } else { "" });
-        Setting { name, click_days, view }
-    }
-    /// True for names that [`World::metric`] knows.
-    pub(super) fn is_metric(&self, name: &str) -> bool {
-        matches!(
-            name,
-            "spend"
-                | "impressions"
-                | "clicks"
-                | "reach"
-                | "frequency"
-                | "inline_link_clicks"
-                | "cpc"
-                | "cpm"
-                | "ctr"
-        )
-    }
     /// A single number of a row, as text; also an action type.
     pub(super) fn metric(&self, f: &Figures, name: &str) -> Option<String> {
         let ratio =
@@ -257,17 +254,13 @@ impl World {
             "cost_per_result" => self.results(f, true),
             _ => self
                 .metric(f, name)
-                .filter(|_| self.is_metric(name) || name.contains("cp") || name.contains("ctr"))
+                .filter(|_| is_metric(name) || name.contains("cp") || name.contains("ctr"))
                 .map(Value::String),
         }
     }
     fn common_setting(&self, f: &Figures) -> String {
-        let mut all: Vec<String> = f
-            .adsets
-            .iter()
-            .filter_map(|id| self.nodes.get(id))
-            .map(|n| self.setting(n).name)
-            .collect();
+        let mut all: Vec<String> =
+            f.adsets.iter().filter_map(|id| self.nodes.get(id)).map(|n| setting(n).name).collect();
         all.dedup();
         if all.len() == 1 { all.remove(0) } else { "mixed".to_owned() }
     }

@@ -120,9 +120,8 @@ fn decode(method: &HttpMethod, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> 
     // Some clients can only GET and POST and say what they mean in a parameter.
     let meant = params.take("method").and_then(|v| v.as_str().map(str::to_lowercase));
     let method = match (method, meant.as_deref()) {
-        (&HttpMethod::POST, Some("get")) => Method::Get,
         (&HttpMethod::DELETE, _) | (&HttpMethod::POST, Some("delete")) => Method::Delete,
-        (&HttpMethod::GET, _) => Method::Get,
+        (&HttpMethod::GET, _) | (&HttpMethod::POST, Some("get")) => Method::Get,
         (&HttpMethod::POST, _) => Method::Post,
         _ => return None,
     };

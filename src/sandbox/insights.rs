@@ -247,7 +247,7 @@ impl World {
                     let own = own.and_then(|n| u32::try_from(n).ok());
                     let piece = at.or(own).map_or_else(|| shown.clone(), |n| shown.share(n, parts));
                     let entry = of.entry(key).or_insert_with(|| Figures::new(key, *since, *until));
-                    entry.add(*adset, &piece, &self.setting(node));
+                    entry.add(*adset, &piece, &super::figures::setting(node));
                 }
             }
             let gone = |id: &Id| {
@@ -270,7 +270,7 @@ impl World {
     }
     fn row_passes(&self, filter: &Filter, figures: &Figures, query: &Query) -> bool {
         let (level, name) = filter.field.rsplit_once('.').unwrap_or(("", &filter.field));
-        if matches!(level, "campaign" | "adset" | "ad") && !self.is_metric(name) {
+        if matches!(level, "campaign" | "adset" | "ad") && !super::figures::is_metric(name) {
             let Some(node) = self.nodes.get(&figures.object) else { return true };
             let wanted = match level {
                 "campaign" if node.kind != Kind::Campaign => node.campaign,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    edges::MIN_DAILY_BUDGET,
     errors::Refusal,
     objects::{Id, Kind, Node},
     params::plain,
@@ -302,7 +303,7 @@ impl World {
                 "Choose a daily or a lifetime budget, not both.",
             ));
         }
-        let least = self.min_daily_budget();
+        let least = MIN_DAILY_BUDGET;
         let end = if node.kind == Kind::Campaign { "stop_time" } else { "end_time" };
         if let Some(budget) = daily.or(lifetime).filter(|b| *b < least) {
             let text =
@@ -363,7 +364,7 @@ impl World {
         if let Some(spec) = node.fields.get("attribution_spec") {
             attribution(goal, spec)?;
         }
-        self.targeted(node, campaign, version)?;
+        targeted(node, campaign, version)?;
         let cbo = campaign
             .amount("daily_budget")
             .or_else(|| campaign.amount("lifetime_budget"))
@@ -413,54 +414,6 @@ impl World {
         }
         bad(format!("The custom conversion {conversion} does not exist in this account."))
     }
-    /// Where it is shown, and what the law of that place asks for.
-    fn targeted(&self, node: &Node, campaign: &Node, version: u32) -> Result<(), Refusal> {
-        let targeting = node.fields.get("targeting").cloned().unwrap_or_default();
-        let geo = targeting.get("geo_locations").and_then(Value::as_object);
-        let places = [
-            "countries",
-            "regions",
-            "cities",
-            "zips",
-            "country_groups",
-            "places",
-            "geo_markets",
-            "custom_locations",
-        ];
-        let somewhere = geo.is_some_and(|g| {
-            places
-                .iter()
-                .any(|p| g.get(*p).and_then(Value::as_array).is_some_and(|l| !l.is_empty()))
-        }) || targeting.get("custom_audiences").is_some();
-        if !somewhere {
-            let text = "The targeting must name at least one location.";
-            return Err(Refusal::invalid("targeting", text));
-        }
-        let listed = geo
-            .and_then(|g| g.get("countries"))
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let european = listed.iter().any(|c| c.as_str().is_some_and(|c| EU.contains(&c)));
-        for (field, subcode) in [("dsa_beneficiary", 3_858_079), ("dsa_payor", 3_858_081)] {
-            if european && node.text(field).is_empty() {
-                let text = format!("{field} is required for ads shown in the European Union.");
-                return Err(Refusal::invalid(field, text).sub(subcode));
-            }
-        }
-        let special =
-            campaign.fields.get("special_ad_categories").and_then(Value::as_array).cloned();
-        let hec = special.unwrap_or_default().iter().any(|c| {
-            matches!(c.as_str(), Some("HOUSING" | "EMPLOYMENT" | "FINANCIAL_PRODUCTS_SERVICES"))
-        });
-        let explicit = &targeting["targeting_automation"]["advantage_audience"];
-        if hec && version >= 26 && !matches!(plain(explicit).as_str(), "0" | "1") {
-            let text =
-                "Special ad categories need targeting_automation.advantage_audience set to 0 or 1.";
-            return Err(Refusal::invalid("targeting", text));
-        }
-        Ok(())
-    }
     /// A campaign as a whole.
     pub(super) fn lawful_campaign(&self, node: &Node) -> Result<(), Refusal> {
         self.budget(node)?;
@@ -488,4 +441,47 @@ impl World {
         let start = node.moment("start_time").unwrap_or(self.now);
         self.schedule(node, start)
     }
+}
+
+/// Where it is shown, and what the law of that place asks for.
+fn targeted(node: &Node, campaign: &Node, version: u32) -> Result<(), Refusal> {
+    let targeting = node.fields.get("targeting").cloned().unwrap_or_default();
+    let geo = targeting.get("geo_locations").and_then(Value::as_object);
+    let places = [
+        "countries",
+        "regions",
+        "cities",
+        "zips",
+        "country_groups",
+        "places",
+        "geo_markets",
+        "custom_locations",
+    ];
+    let somewhere = geo.is_some_and(|g| {
+        places.iter().any(|p| g.get(*p).and_then(Value::as_array).is_some_and(|l| !l.is_empty()))
+    }) || targeting.get("custom_audiences").is_some();
+    if !somewhere {
+        let text = "The targeting must name at least one location.";
+        return Err(Refusal::invalid("targeting", text));
+    }
+    let listed =
+        geo.and_then(|g| g.get("countries")).and_then(Value::as_array).cloned().unwrap_or_default();
+    let european = listed.iter().any(|c| c.as_str().is_some_and(|c| EU.contains(&c)));
+    for (field, subcode) in [("dsa_beneficiary", 3_858_079), ("dsa_payor", 3_858_081)] {
+        if european && node.text(field).is_empty() {
+            let text = format!("{field} is required for ads shown in the European Union.");
+            return Err(Refusal::invalid(field, text).sub(subcode));
+        }
+    }
+    let special = campaign.fields.get("special_ad_categories").and_then(Value::as_array).cloned();
+    let hec = special.unwrap_or_default().iter().any(|c| {
+        matches!(c.as_str(), Some("HOUSING" | "EMPLOYMENT" | "FINANCIAL_PRODUCTS_SERVICES"))
+    });
+    let explicit = &targeting["targeting_automation"]["advantage_audience"];
+    if hec && version >= 26 && !matches!(plain(explicit).as_str(), "0" | "1") {
+        let text =
+            "Special ad categories need targeting_automation.advantage_audience set to 0 or 1.";
+        return Err(Refusal::invalid("targeting", text));
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    edges::MIN_DAILY_BUDGET,
     errors::{Answer, Refusal},
     fields::{Field, requested},
     objects::{Id, Kind, Node},
@@ -187,7 +188,7 @@ impl World {
         let unit = self.offset();
         Some(match name {
             "account_id" => json!(self.credentials.account_id),
-            "name" => json!(self.scenario.name),
+            "name" | "business_name" => json!(self.scenario.name),
             "currency" => json!(self.scenario.currency.to_string()),
             "timezone_name" => json!(self.zone().name()),
             "timezone_id" => json!(47),
@@ -196,14 +197,14 @@ impl World {
                 json!(f64::from(local.offset().seconds()) / 3600.0)
             }
             "account_status" => json!(1),
-            "disable_reason" => json!(0),
+            "disable_reason" | "is_personal" => json!(0),
             "age" => json!(400.0),
             "amount_spent" => {
                 let all: i64 = self.rows.values().map(|r| r.spend).sum();
                 json!(all.to_string())
             }
             "balance" | "spend_cap" => json!("0"),
-            "min_daily_budget" => json!(self.min_daily_budget()),
+            "min_daily_budget" => json!(MIN_DAILY_BUDGET),
             "min_campaign_group_spend_cap" => json!((100 * unit).to_string()),
             "attribution_spec" => json!([
                 {"event_type": "CLICK_THROUGH", "window_days": 7},
@@ -213,14 +214,12 @@ impl World {
             "business" => {
                 json!({"id": self.credentials.business_id, "name": format!("{} business", self.scenario.name)})
             }
-            "business_name" => json!(self.scenario.name),
             "business_country_code" => json!(self.scenario.countries.first().unwrap_or(&"US")),
             "owner" => json!(self.credentials.business_id),
             "created_time" => {
                 let first = self.nodes.values().map(|n| n.created).min()?;
                 self.stamp(first)
             }
-            "is_personal" => json!(0),
             "is_prepay_account" => json!(false),
             "user_tasks" => json!(["ADVERTISE", "ANALYZE", "DRAFT", "MANAGE"]),
             "capabilities" => json!([]),
@@ -232,7 +231,8 @@ impl World {
 /// Fields back as text.
 fn render(fields: &[Field]) -> String {
     let one = |f: &Field| {
-        let args: String = f.args.iter().map(|(k, v)| format!(".{k}({v})")).collect();
+        let args: Vec<String> = f.args.iter().map(|(k, v)| format!(".{k}({v})")).collect();
+        let args = args.concat();
         let sub = if f.sub.is_empty() { String::new() } else { format!("{{{}}}", render(&f.sub)) };
         format!("{}{args}{sub}", f.name)
     };

@@ -21,6 +21,10 @@ pub struct Options {
     pub list_lag_ms: i64,
     /// Budget changes one ad set may see in an hour (Marketing API, "Rate limiting": 4).
     pub budget_changes_per_hour: usize,
+    /// The first version that refuses a campaign without budget which does not say
+    /// `is_adset_budget_sharing_enabled` (4834011). Meta asks since v24; calls to versions that have ended are served
+    /// as their clients wrote them.
+    pub sharing_flag_since: u32,
     /// Scheme and host in `paging.next`.
     pub base_url: String,
 }
@@ -32,6 +36,7 @@ impl Default for Options {
             enforce_limits: false,
             list_lag_ms: 0,
             budget_changes_per_hour: 4,
+            sharing_flag_since: 25,
             base_url: "https://graph.facebook.com".to_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! One request, decoded: the same whether it came in process, over HTTP or inside a batch.
 
+use std::fmt::Write as _;
+
 use super::params::{Params, escape};
 use crate::ports::Method;
 
@@ -55,7 +57,7 @@ impl Call {
         });
         let mut query = format!("access_token={}", escape(&self.token));
         for (name, value) in kept {
-            query.push_str(&format!("&{}={}", escape(name), escape(&super::params::plain(value))));
+            let _ = write!(query, "&{}={}", escape(name), escape(&super::params::plain(value)));
         }
         format!("{}?{query}&{}={}", self.here, cursor.0, escape(cursor.1))
     }

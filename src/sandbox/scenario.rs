@@ -73,7 +73,7 @@ pub struct Scenario {
     pub zone: Zone,
     /// Countries the ad sets target.
     pub countries: Vec<&'static str>,
-    /// Oldest first: the campaign listed last is the newest, and lists show it first.
+    /// Oldest first; lists show them in this order.
     pub campaigns: Vec<CampaignSpec>,
     /// The funnel, lowest first; market levels 0 … 4 map to it one to one.
     pub events: [EventSpec; 5],
@@ -104,18 +104,10 @@ fn adset(name: &str, level: usize, daily_budget: Option<i64>, ads: u32) -> AdSet
 }
 
 impl Default for Scenario {
-    /// The account that `sandbox serve` shows: one campaign with a campaign budget, one whose ad sets carry it.
+    /// The account that `sandbox serve` shows: one campaign whose ad sets carry
+    /// the budget, one with a campaign budget.
     fn default() -> Self {
         let campaigns = vec![
-            CampaignSpec {
-                name: "Shop | Purchase | campaign budget".to_owned(),
-                objective: "OUTCOME_SALES",
-                daily_budget: Some(24_000),
-                adsets: vec![
-                    adset("Broad 25-54", 4, None, 2),
-                    adset("Visitors 30 days", 4, None, 2),
-                ],
-            },
             CampaignSpec {
                 name: "Shop | AddToCart | prospecting".to_owned(),
                 objective: "OUTCOME_SALES",
@@ -123,6 +115,15 @@ impl Default for Scenario {
                 adsets: vec![
                     adset("Lookalike 1 %", 2, Some(6_000), 1),
                     adset("Interests home", 2, Some(8_000), 2),
+                ],
+            },
+            CampaignSpec {
+                name: "Shop | Purchase | campaign budget".to_owned(),
+                objective: "OUTCOME_SALES",
+                daily_budget: Some(24_000),
+                adsets: vec![
+                    adset("Broad 25-54", 4, None, 2),
+                    adset("Visitors 30 days", 4, None, 2),
                 ],
             },
         ];
@@ -199,7 +200,7 @@ impl Scenario {
                 num::mix(&[scenario.seed, 77]) % 900_000_000_000_000 + 100_000_000_000_000,
             ),
         };
-        scenario.name = "Rehearsal shop with a custom conversion".to_owned();
+        "Rehearsal shop with a custom conversion".clone_into(&mut scenario.name);
         scenario
     }
     /// Who may come in: derived from the seed.

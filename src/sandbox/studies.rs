@@ -123,8 +123,8 @@ impl World {
         if !MEMBERS.contains(&edge) {
             return Err(Refusal::unknown_path(&format!("{id}/{edge}")));
         }
-        let cell = self.cell(id).unwrap_or_default();
-        let ids: Vec<Id> = cell[edge]["data"]
+        let found = self.cell(id).unwrap_or_default();
+        let ids: Vec<Id> = found[edge]["data"]
             .as_array()
             .map(|l| l.iter().filter_map(|m| plain(&m["id"]).parse().ok()).collect())
             .unwrap_or_default();

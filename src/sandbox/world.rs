@@ -124,9 +124,9 @@ impl World {
     pub(super) fn edit(&mut self, id: Id) -> Option<&mut Node> {
         self.nodes.get_mut(&id).map(Arc::make_mut)
     }
-    /// All objects of a kind, newest first.
+    /// All objects of a kind, oldest first.
     pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.values().rev().filter(move |n| n.kind == kind)
+        self.nodes.values().filter(move |n| n.kind == kind)
     }
     /// Ad sets of a campaign, oldest first.
     pub(super) fn adsets_of(&self, campaign: Id) -> Vec<Id> {
