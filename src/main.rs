@@ -1,3 +1,8 @@
 //! The binary: parse, run, map to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    rungwise::cli::main(std::env::args_os().collect()).await.into()
+}

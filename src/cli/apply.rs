@@ -12,7 +12,11 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
     let (parts, _) = context.agent().await?;
     if let Some(why) = parts.switch.stopped() {
         let what = format!("writes are stopped: {why}");
-        return Err(Failure::new(Ending::Stopped, what, "release them with `rungwise start --reason …`"));
+        return Err(Failure::new(
+            Ending::Stopped,
+            what,
+            "release them with `rungwise start --reason …`",
+        ));
     }
     let Some(hands) = parts.hands() else {
         let (mode, why) = context.account.policy.effective_mode();

@@ -84,7 +84,9 @@ pub enum Command {
 
 /// `demo`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  rungwise demo\n  rungwise demo --seed 7 --dir /tmp/story   then: rungwise status --dir /tmp/story\n  rungwise demo --json | tail -n 1")]
+#[command(
+    after_help = "Examples:\n  rungwise demo\n  rungwise demo --seed 7 --dir /tmp/story   then: rungwise status --dir /tmp/story\n  rungwise demo --json | tail -n 1"
+)]
 pub struct Demo {
     /// Seed of the market: same seed, same story, same bytes
     #[arg(long, default_value_t = 1)]
@@ -116,7 +118,9 @@ pub struct Status {
 
 /// `plan`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  rungwise plan            exit code 2 when a plan waits for approval\n  rungwise plan -o next.json")]
+#[command(
+    after_help = "Examples:\n  rungwise plan            exit code 2 when a plan waits for approval\n  rungwise plan -o next.json"
+)]
 pub struct Plan {
     /// Also write the newest open plan's bytes to a file, exactly as they are hashed
     #[arg(short, long, value_name = "FILE")]
@@ -135,7 +139,9 @@ pub struct Show {
 
 /// `approve`, `reject`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  rungwise approve 3f2a91c07b1e --note \"agreed with Ana\"\n  rungwise approve --file next.json   the hash of that very file")]
+#[command(
+    after_help = "Examples:\n  rungwise approve 3f2a91c07b1e --note \"agreed with Ana\"\n  rungwise approve --file next.json   the hash of that very file"
+)]
 pub struct Answer {
     /// The plan's hash, or at least its first 4 characters
     #[arg(required_unless_present = "file")]
@@ -153,7 +159,9 @@ pub struct Answer {
 
 /// `tick`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  rungwise tick\n  rungwise tick --now 2026-07-01T06:30:00Z   against a sandbox: lets its time pass first")]
+#[command(
+    after_help = "Examples:\n  rungwise tick\n  rungwise tick --now 2026-07-01T06:30:00Z   against a sandbox: lets its time pass first"
+)]
 pub struct Tick {
     /// The time to do it at; only against a sandbox on this machine
     #[arg(long, value_name = "TIME")]
@@ -263,7 +271,9 @@ pub struct Sandbox {
 #[derive(Debug, Subcommand)]
 pub enum SandboxWhat {
     /// Serve the rehearsal world over HTTP, for any Graph client
-    #[command(after_help = "Examples:\n  rungwise sandbox serve\n  rungwise sandbox serve --addr 127.0.0.1:8199 --seed 3 --json\n  curl -X POST localhost:8199/_sandbox/advance -d '{\"seconds\":86400}'")]
+    #[command(
+        after_help = "Examples:\n  rungwise sandbox serve\n  rungwise sandbox serve --addr 127.0.0.1:8199 --seed 3 --json\n  curl -X POST localhost:8199/_sandbox/advance -d '{\"seconds\":86400}'"
+    )]
     Serve {
         /// Loopback address and port; port 0 takes a free one
         #[arg(long, default_value = "127.0.0.1:0")]

@@ -3,12 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ended, Ending, args, context, output::Output};
-use crate::{
-    boot::Role,
-    domain::audit::Link,
-    ports::Store,
-    store::AnchorFile,
-};
+use crate::{boot::Role, domain::audit::Link, ports::Store, store::AnchorFile};
 
 /// Links read at a time.
 const PAGE: u32 = 1_000;
@@ -41,7 +36,12 @@ pub async fn run(args: &args::Args, audit: &args::Audit, out: &Output) -> Ended 
             if out.json {
                 out.document(&json!({ "records": head.seq, "verified": true, "head": head.hash.as_str(), "anchors": anchors.heads.len() }))?;
             } else {
-                out.line(&format!("{} records, chain unbroken, {} copied heads agree; head {}", head.seq, anchors.heads.len(), head.hash))?;
+                out.line(&format!(
+                    "{} records, chain unbroken, {} copied heads agree; head {}",
+                    head.seq,
+                    anchors.heads.len(),
+                    head.hash
+                ))?;
             }
         }
         args::AuditWhat::Anchor => {
@@ -68,6 +68,16 @@ fn line(link: &Link, out: &Output) -> super::Said {
     }
     let body: Value = serde_json::from_slice(&link.body).unwrap_or(Value::Null);
     let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-    let about = ["title", "conclusion", "reason", "outcome", "why", "action"].iter().map(|k| text(k)).find(|t| !t.is_empty());
-    out.line(&format!("{:>6}  {}  {:<14} {:<8} {}", link.seq, link.at, link.kind, text("actor"), about.unwrap_or_default()))
+    let about = ["title", "conclusion", "reason", "outcome", "why", "action"]
+        .iter()
+        .map(|k| text(k))
+        .find(|t| !t.is_empty());
+    out.line(&format!(
+        "{:>6}  {}  {:<14} {:<8} {}",
+        link.seq,
+        link.at,
+        link.kind,
+        text("actor"),
+        about.unwrap_or_default()
+    ))
 }

@@ -42,7 +42,13 @@ async fn list(args: &args::Args, open: bool, out: &Output) -> Ended {
     }
     for view in views {
         let text = |key: &str| view.get(key).and_then(|v| v.as_str()).unwrap_or("").to_owned();
-        out.line(&format!("{}  {:<11} on {}  {}", text("id"), text("state"), text("rung"), text("route")))?;
+        out.line(&format!(
+            "{}  {:<11} on {}  {}",
+            text("id"),
+            text("state"),
+            text("rung"),
+            text("route")
+        ))?;
         if !text("held").is_empty() {
             out.line(&format!("    on hold: {}", text("held")))?;
         }
@@ -50,7 +56,12 @@ async fn list(args: &args::Args, open: bool, out: &Output) -> Ended {
     Ok(Ending::Done)
 }
 
-async fn command(args: &args::Args, which: &args::ClimbId, command: Command, out: &Output) -> Ended {
+async fn command(
+    args: &args::Args,
+    which: &args::ClimbId,
+    command: Command,
+    out: &Output,
+) -> Ended {
     let context = context::open(args)?;
     let store = context.store(Role::Commands).await?;
     let id = ClimbId::new(which.id.clone()).map_err(|e| {

@@ -54,9 +54,12 @@ impl Context {
         Ok(boot::open_store(&self.dir, &self.account, role).await?)
     }
     /// Everything an agent works with; takes the lock.
-    pub async fn agent(&self) -> Result<(Parts, Option<std::sync::Arc<boot::SandboxClock>>), Failure> {
-        telemetry::init(&self.config.log)
-            .map_err(|e| Failure::new(Ending::Config, e.to_string(), "see [log] in the configuration"))?;
+    pub async fn agent(
+        &self,
+    ) -> Result<(Parts, Option<std::sync::Arc<boot::SandboxClock>>), Failure> {
+        telemetry::init(&self.config.log).map_err(|e| {
+            Failure::new(Ending::Config, e.to_string(), "see [log] in the configuration")
+        })?;
         let store = self.store(Role::Agent).await?;
         let (transport, clock, sandbox) = boot::outside(&self.account).await?;
         let parts = Parts::assemble(store, &self.account, transport, clock, None)?;
@@ -80,7 +83,13 @@ pub fn config(args: &Args, which: &ConfigCommand, out: &Output) -> Ended {
         ConfigWhat::Check => {
             let config = read_config(args)?;
             let now = SystemClock.now();
-            super::config::check(&config, &std::collections::BTreeMap::new(), now, out.json, &mut text)
+            super::config::check(
+                &config,
+                &std::collections::BTreeMap::new(),
+                now,
+                out.json,
+                &mut text,
+            )
         }
     };
     done.map_err(Failure::output)?;

@@ -23,15 +23,23 @@ pub async fn run(args: &args::Args, explain: &args::Explain, out: &Output) -> En
         return Ok(Ending::Done);
     };
     if id.starts_with("climb-") {
-        let climb = ClimbId::new(id.clone()).map_err(|e| Failure::new(Ending::Usage, e.to_string(), "see `rungwise climb list`"))?;
+        let climb = ClimbId::new(id.clone())
+            .map_err(|e| Failure::new(Ending::Usage, e.to_string(), "see `rungwise climb list`"))?;
         let mut rows = store.decisions(Some(&climb), u32::MAX).await?;
         rows.reverse();
         if rows.is_empty() {
-            return Err(Failure::new(Ending::NotFound, format!("climb {id} has no decisions"), "see `rungwise climb list`"));
+            return Err(Failure::new(
+                Ending::NotFound,
+                format!("climb {id} has no decisions"),
+                "see `rungwise climb list`",
+            ));
         }
         for row in rows {
             let decision = decision_of(&row)?;
-            if decision.trail.len() > 1 || !decision.effects.is_empty() || decision.look.is_some() && decision.conclusion.contains("look") {
+            if decision.trail.len() > 1
+                || !decision.effects.is_empty()
+                || decision.look.is_some() && decision.conclusion.contains("look")
+            {
                 note(&row, &decision, out)?;
             }
         }
@@ -66,7 +74,10 @@ fn note(row: &DecisionRow, decision: &Decision, out: &Output) -> super::Said {
         ))?;
     }
     if let Some(meter) = &decision.meter {
-        out.line(&format!("  regret meter: evidence against the challenger {:.2} to 1 (10 stops the test)", meter.e_value))?;
+        out.line(&format!(
+            "  regret meter: evidence against the challenger {:.2} to 1 (10 stops the test)",
+            meter.e_value
+        ))?;
     }
     if let Some(outlook) = &decision.outlook {
         for look in &outlook.looks {

@@ -72,7 +72,9 @@ impl From<AppError> for Failure {
             AppError::Meta(e) => meta_ending(e),
             AppError::NotApproved(_) => Ending::NotApproved,
             AppError::Missing { .. } => Ending::NotFound,
-            AppError::Plan(_) | AppError::NotNow(..) | AppError::AccountChanged(_) => Ending::Failed,
+            AppError::Plan(_) | AppError::NotNow(..) | AppError::AccountChanged(_) => {
+                Ending::Failed
+            }
         };
         Self::new(ending, e.to_string(), e.hint())
     }

@@ -21,7 +21,9 @@ pub async fn run(args: &args::Args, which: &args::Replay, out: &Output) -> Ended
     for row in &rows {
         match replay::replay(&store, row).await? {
             Replayed::Same => {}
-            Replayed::Differs(at) => wrong.push(format!("{}: other bytes from byte {at} on", row.id)),
+            Replayed::Differs(at) => {
+                wrong.push(format!("{}: other bytes from byte {at} on", row.id))
+            }
             Replayed::NoEvidence(why) => wrong.push(format!("{}: {why}", row.id)),
         }
     }

@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Ending, Failure, args, context, output::Output};
-use crate::ports::{MetaRead, SystemClock, Clock};
+use crate::ports::{Clock, MetaRead, SystemClock};
 
 /// How long the daemon waits for Meta at its start before it looks again, in milliseconds.
 const RETRY_MS: i64 = 30_000;
@@ -41,7 +41,9 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
                     tracing::info!(%line, state, "{}", filed.decision.conclusion);
                 }
             }
-            Err(e) => tracing::error!(job, "a pass failed: {e}; it is tried again at its next slot"),
+            Err(e) => {
+                tracing::error!(job, "a pass failed: {e}; it is tried again at its next slot")
+            }
         })
         .await?;
     tracing::info!("stopped cleanly");
@@ -50,7 +52,9 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
 }
 
 fn listen(stop: CancellationToken) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::new(Ending::Failed, format!("cannot listen for signals: {e}"), "");
+    let failed = |e: std::io::Error| {
+        Failure::new(Ending::Failed, format!("cannot listen for signals: {e}"), "")
+    };
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::spawn(async move {

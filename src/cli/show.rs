@@ -26,13 +26,24 @@ pub async fn run(args: &args::Args, show: &args::Show, out: &Output) -> Ended {
         return Ok(Ending::Done);
     }
     if plans.is_empty() {
-        out.line(if show.all { "no plans yet" } else { "no open plans; --all shows the ended ones" })?;
+        out.line(if show.all {
+            "no plans yet"
+        } else {
+            "no open plans; --all shows the ended ones"
+        })?;
     }
     for plan in plans {
         let end = plan.end.unwrap_or_else(|| {
-            if plan.approved_by.is_empty() { "waits for approval".to_owned() } else { "approved".to_owned() }
+            if plan.approved_by.is_empty() {
+                "waits for approval".to_owned()
+            } else {
+                "approved".to_owned()
+            }
         });
-        out.line(&format!("{}  {:<9} {:>2} writes  {}  [{end}]", plan.id, plan.kind, plan.writes, plan.created))?;
+        out.line(&format!(
+            "{}  {:<9} {:>2} writes  {}  [{end}]",
+            plan.id, plan.kind, plan.writes, plan.created
+        ))?;
         out.line(&format!("              {}", plan.title))?;
     }
     Ok(Ending::Done)
@@ -66,19 +77,30 @@ fn text(row: &PlanRow, plan: &Plan, out: &Output) -> super::Said {
     }
     let money = &plan.money;
     out.line("money at risk")?;
-    out.line(&format!("  extra per day {}   in all at most {}", money.extra_per_day, money.extra_total))?;
+    out.line(&format!(
+        "  extra per day {}   in all at most {}",
+        money.extra_per_day, money.extra_total
+    ))?;
     out.line(&format!("  worst regret  {}", money.worst_regret))?;
     out.line(&format!("  reversible:   {}", money.reversible))?;
     out.line("requests, in this order, each sent once")?;
     for (i, action) in plan.actions.iter().enumerate() {
         let when = action.not_before.map_or_else(String::new, |at| format!("   not before {at}"));
-        out.line(&format!("{:>3}. {} /{}{when}", i + 1, action.request.method, action.request.path))?;
+        out.line(&format!(
+            "{:>3}. {} /{}{when}",
+            i + 1,
+            action.request.method,
+            action.request.path
+        ))?;
         for (name, value) in &action.request.params {
             out.line(&format!("       {name} = {value}"))?;
         }
         for expected in &action.expects {
             let (aspect, value) = (expected.aspect, &expected.value);
-            out.line(&format!("       expects {aspect} of {} to be {value:?}", expected.object.template()))?;
+            out.line(&format!(
+                "       expects {aspect} of {} to be {value:?}",
+                expected.object.template()
+            ))?;
         }
         out.line(&format!("       because {}", action.reason))?;
     }

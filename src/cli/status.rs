@@ -21,7 +21,8 @@ pub async fn run(args: &args::Args, status: &args::Status, out: &Output) -> Ende
         let stopped = StopFile::of(&context.dir).stopped();
         let now = SystemClock.now();
         let view =
-            views::status(&store, &context.account.id, &context.account.policy, stopped, now).await?;
+            views::status(&store, &context.account.id, &context.account.policy, stopped, now)
+                .await?;
         if out.json {
             out.document(&view)?;
         } else {
@@ -46,7 +47,10 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
     if let Some(why) = &view.stopped {
         out.line(&format!("STOPPED     {why}"))?;
     }
-    out.line(&format!("last read   {}", view.insights_read.as_deref().unwrap_or("never; run `rungwise sync`")))?;
+    out.line(&format!(
+        "last read   {}",
+        view.insights_read.as_deref().unwrap_or("never; run `rungwise sync`")
+    ))?;
     out.line(&format!("audit head  {}", view.audit_head))?;
     for line in &view.lines {
         out.line("")?;
@@ -80,7 +84,10 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
         } else {
             format!("approved by {}", plan.approved_by.join(", "))
         };
-        out.line(&format!("plan {} ({}, {} writes, {approved}, until {})", plan.id, plan.kind, plan.writes, plan.expires))?;
+        out.line(&format!(
+            "plan {} ({}, {} writes, {approved}, until {})",
+            plan.id, plan.kind, plan.writes, plan.expires
+        ))?;
         out.line(&format!("  {}", plan.title))?;
     }
     for write in &view.in_doubt {

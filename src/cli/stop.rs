@@ -10,7 +10,11 @@ use crate::{
 
 fn cannot(what: &str, switch: &StopFile, e: &std::io::Error) -> Failure {
     let what = format!("cannot {what} {}: {e}", switch.path().display());
-    Failure::new(Ending::CannotWrite, what, "create or remove that file by hand; nothing else is needed")
+    Failure::new(
+        Ending::CannotWrite,
+        what,
+        "create or remove that file by hand; nothing else is needed",
+    )
 }
 
 /// Turns it on.
@@ -28,7 +32,11 @@ pub async fn stop(args: &args::Args, stop: &args::Reason, out: &Output) -> Ended
 pub async fn start(args: &args::Args, start: &args::Reason, out: &Output) -> Ended {
     let context = context::open(args)?;
     if start.reason.trim().is_empty() {
-        return Err(Failure::new(Ending::Usage, "releasing the kill switch needs a reason", "rungwise start --reason \"…\""));
+        return Err(Failure::new(
+            Ending::Usage,
+            "releasing the kill switch needs a reason",
+            "rungwise start --reason \"…\"",
+        ));
     }
     let switch = StopFile::of(&context.dir);
     let was = switch.start().map_err(|e| cannot("remove", &switch, &e))?;

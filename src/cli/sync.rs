@@ -12,7 +12,8 @@ use crate::{
 pub async fn run(args: &args::Args, sync: &args::Sync, out: &Output) -> Ended {
     let context = context::open(args)?;
     let since = sync.since.as_deref().map(str::parse::<Day>).transpose();
-    let since = since.map_err(|e| Failure::new(Ending::Usage, e.to_string(), "write --since 2026-01-31"))?;
+    let since = since
+        .map_err(|e| Failure::new(Ending::Usage, e.to_string(), "write --since 2026-01-31"))?;
     let (parts, _) = context.agent().await?;
     let user = context::user();
     let pulled = app::pull::pull(parts.desk(&user), since).await?;
@@ -23,7 +24,9 @@ pub async fn run(args: &args::Args, sync: &args::Sync, out: &Output) -> Ended {
         let unexplained: std::collections::BTreeMap<String, String> = pulled
             .unexplained
             .iter()
-            .map(|(day, minor)| (day.to_string(), Money::from_minor(*minor, pulled.account.currency).major()))
+            .map(|(day, minor)| {
+                (day.to_string(), Money::from_minor(*minor, pulled.account.currency).major())
+            })
             .collect();
         out.document(&json!({
             "account": context.account.id, "since": pulled.range.since(), "until": pulled.range.until(),
@@ -44,7 +47,9 @@ pub async fn run(args: &args::Args, sync: &args::Sync, out: &Output) -> Ended {
     ))?;
     for (day, minor) in &pulled.unexplained {
         let money = Money::from_minor(*minor, pulled.account.currency);
-        out.say(&format!("note: on {day} the ad sets and the account differ by {money} (deleted objects?)"));
+        out.say(&format!(
+            "note: on {day} the ad sets and the account differ by {money} (deleted objects?)"
+        ));
     }
     Ok(Ending::Done)
 }

@@ -9,6 +9,8 @@ use super::num;
 pub struct Delivery {
     /// The ad set.
     pub key: u64,
+    /// The first ad set of its line of copies; those of one line court the same people.
+    pub lineage: u64,
     /// The funnel level it optimises for: 0 landing page view … 4 macro-conversion.
     pub level: usize,
     /// Its budget for a whole day, in major units.
@@ -197,7 +199,7 @@ mod tests {
     use super::*;
 
     fn set(fraction: f64) -> Delivery {
-        Delivery { key: 1, level: 4, daily_budget: 100.0, fraction, base_budget: 100.0 }
+        Delivery { key: 1, lineage: 1, level: 4, daily_budget: 100.0, fraction, base_budget: 100.0 }
     }
 
     #[test]

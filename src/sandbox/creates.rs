@@ -38,6 +38,9 @@ impl World {
         let id = self.create(draft.kind, (draft.campaign, draft.adset), fields);
         if let Some(node) = self.edit(id) {
             node.base_budget = draft.base_budget;
+            if draft.lineage != 0 {
+                node.lineage = draft.lineage;
+            }
         }
         self.note(self.now, event, id, json!({"new_value": id.to_string()}));
         self.mark_budget(id);
@@ -186,8 +189,10 @@ impl World {
                 .or_else(|| campaign.amount("daily_budget"))
                 .unwrap_or(10_000)
         };
+        let lineage = source.map_or(0, |n| n.lineage);
         draft.base_budget =
             source.map(|n| n.base_budget).or_else(sibling).unwrap_or_else(own).max(1);
+        draft.lineage = lineage;
     }
     /// `POST /act_…/ads`.
     pub(super) fn create_ad(&mut self, call: &Call) -> Answer {

@@ -81,6 +81,7 @@ impl World {
                 let node = self.nodes.get(id)?;
                 Some(Delivery {
                     key: *id,
+                    lineage: node.lineage,
                     level: self.level_of(node),
                     daily_budget: num::float(l.budget_ms / l.ms.max(1)) / scale,
                     fraction: num::float(l.ms) / num::float(length),

@@ -46,6 +46,7 @@ mod rows;
 mod scenario;
 mod studies;
 mod tools;
+mod town;
 mod usage;
 mod world;
 
@@ -57,4 +58,4 @@ pub use journal::LogEntry;
 pub use ledger::{BudgetPoint, Ledger, LedgerDay};
 pub use options::{Options, Tier};
 pub use scenario::{AdSetSpec, CampaignSpec, Credentials, EventFamily, EventSpec, Scenario};
-
+pub use town::{Town, TownPlan};

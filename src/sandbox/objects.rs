@@ -63,6 +63,8 @@ pub(super) struct Node {
     pub(super) significant: Moment,
     /// Budget at which the market's costs are normal, in minor units (ad sets).
     pub(super) base_budget: i64,
+    /// The first ad set of its line of copies: they court the same people (ad sets).
+    pub(super) lineage: Id,
     /// Fields as a read returns them.
     pub(super) fields: Map<String, Value>,
 }
@@ -83,6 +85,7 @@ impl Node {
             published: false,
             significant: now,
             base_budget: 0,
+            lineage: id,
             fields,
         }
     }

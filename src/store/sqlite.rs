@@ -34,7 +34,7 @@ use crate::{
 pub enum Access {
     /// The one agent: creates, migrates and writes everything. The store keeps the hold until its last clone is gone.
     Agent(Arc<dyn AgentHold>),
-    /// Another process of a person: reads, and writes commands and approvals only.
+    /// Another process of a person: reads, and writes commands, approvals and their audit links only.
     Commands,
     /// Reads only; works beside an agent and in a directory without write permission.
     Read,
@@ -228,7 +228,10 @@ impl SqliteStore {
 
     async fn commit_now(self, batch: Vec<Record>) -> Result<(), StoreError> {
         let doing = "committing a batch";
-        let harmless = |r: &Record| matches!(r, Record::Command(_) | Record::Approval(_));
+        // Also audit links: a person's yes is on the chain the moment it is given, not when the agent next looks.
+        let harmless = |r: &Record| {
+            matches!(r, Record::Command(_) | Record::Approval(_) | Record::Audit { .. })
+        };
         if !batch.iter().all(harmless) {
             self.agent_only(doing)?;
         }
