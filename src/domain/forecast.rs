@@ -8,7 +8,7 @@ use libm::{atanh, exp, log, pow, sqrt, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{
-    round12,
+    USUAL_DISPERSION, round12,
     special::{beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails},
 };
 
@@ -88,6 +88,27 @@ impl Volume {
         }
         Some(round12(high))
     }
+}
+
+/// Variance ÷ mean of daily counts of one series of `(spend, events)`, swings of the weekday included: the starting
+/// value [`USUAL_DISPERSION`] worth 14 days, blended with what the days show.
+pub fn daily_dispersion(days: &[(f64, f64)]) -> f64 {
+    let used: Vec<_> = days.iter().filter(|(spend, _)| *spend > 0.0).collect();
+    let spend: f64 = used.iter().map(|(s, _)| s).sum();
+    let events: f64 = used.iter().map(|(_, e)| e).sum();
+    if used.len() < 2 || events <= 0.0 {
+        return USUAL_DISPERSION;
+    }
+    let squares: f64 = used
+        .iter()
+        .map(|(s, e)| {
+            let miss = e - events / spend * s;
+            miss * miss
+        })
+        .sum();
+    let freedom = count(used.len() - 1);
+    let raw = squares / events * count(used.len()) / freedom;
+    round12(((14.0 * USUAL_DISPERSION + freedom * raw) / (14.0 + freedom)).max(1.0))
 }
 
 /// How often an event is followed by the macro-conversion.
