@@ -25,6 +25,8 @@ use crate::{
 
 /// Days the health figures look back.
 const RECENT_DAYS: usize = 28;
+/// Fewer days than this make the advice tentative.
+const SHORT_DAYS: usize = 14;
 
 /// Say which rung to optimise for, from exports alone.
 #[derive(Debug, Clone, Args)]
@@ -244,10 +246,20 @@ impl Evidence {
             })
             .collect()
     }
+    /// The event that must have happened at least as often: carts, checkouts, purchases.
+    fn parent(&self, event: Event) -> Option<Event> {
+        let chain: &[Event] = match event {
+            Event::InitiateCheckout => &[Event::AddToCart],
+            Event::Purchase => &[Event::InitiateCheckout, Event::AddToCart],
+            _ => &[],
+        };
+        chain.iter().copied().find(|parent| self.known.contains(parent))
+    }
     fn reliability(&self, event: Event, dispersion: f64) -> Option<Reliability> {
         if self.days.is_empty() {
             return None;
         }
+        let parent = self.parent(event);
         let skip = self.days.len().saturating_sub(RECENT_DAYS);
         let days: Vec<DayVolume> = self
             .days
@@ -256,7 +268,7 @@ impl Evidence {
             .map(|d| DayVolume {
                 spend: d.spend.as_f64(),
                 events: number(d.count(event)),
-                parent: None,
+                parent: parent.map(|p| number(d.count(p))),
             })
             .collect();
         Some(reliability(&days, dispersion))
@@ -292,6 +304,11 @@ fn report(tables: &[Table], budget: f64) -> Result<Report, AdviseError> {
             0 => "no dates: counts cannot be turned into events per week".to_owned(),
             n => format!("totals of {n} days: no correlation, no daily checks"),
         });
+    }
+    if (1..SHORT_DAYS).contains(&days) {
+        notes.push(format!(
+            "only {days} day(s): a tentative answer, one good or bad weekend could change it"
+        ));
     }
     let campaigns = campaigns(tables, evidence.goal, currency);
     if campaigns.len() > 1 {
@@ -418,10 +435,13 @@ fn note(r: &Report, out: &mut dyn Write) -> io::Result<()> {
     let what = if r.event == Event::Purchase { "purchases" } else { "leads" };
     let chosen = r.rungs.iter().find(|rung| Some(rung.key) == r.rung.as_deref());
     match chosen {
+        Some(rung) if r.days < SHORT_DAYS => {
+            writeln!(out, "Tentatively, optimise for {}: {}.", rung.title, r.reason)?;
+        }
         Some(rung) => writeln!(out, "Optimise for {}: {}.", rung.title, r.reason)?,
         None => writeln!(out, "No rung can be chosen: {}.", r.reason)?,
     }
-    let days = if r.days > 0 { format!(" in {} days", r.days) } else { String::new() };
+    let days = if r.days > 0 { format!(" in {} day(s)", r.days) } else { String::new() };
     let cpa = r.cpa.as_deref().map_or_else(String::new, |cpa| format!(", {cpa} each"));
     writeln!(out, "{}{code} spent{days}, {} {what}{cpa}; by {}.\n", r.spend, r.purchases, r.basis)?;
     writeln!(
