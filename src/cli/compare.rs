@@ -1,7 +1,10 @@
 //! `compare`: two exports side by side, or two bare purchases:spend.
 
+mod bare;
+mod note;
+mod paired;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     str::FromStr,
 };
@@ -9,14 +12,14 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
+use self::paired::pair;
 use super::files::{self, FileError};
 use crate::{
     domain::{
         Currency, Day,
         verdict::{
-            ArmDay, Belief, Comparison, Dispersion, Exposure, Figures, Lag, Look, Outcome,
-            PairedDay, Prior, RatioPosterior, Rule, RuleName, TestPlan, USUAL_DISPERSION,
-            ValueShift, detectable_ratio, look_at_all, outlook,
+            Belief, Dispersion, Exposure, Figures, Look, Outcome, Prior, Rule, RuleName, TestPlan,
+            USUAL_DISPERSION, ValueShift, detectable_ratio, look_at_all, outlook,
         },
     },
     exports::{Event, Table, Totals},
@@ -24,9 +27,6 @@ use crate::{
 
 /// Days assumed behind totals that name no period.
 const ASSUMED_DAYS: usize = 14;
-/// Days of the incumbent before the challenger's first that show a challenger which started later.
-const HEAD_START: i64 = 7;
-
 /// Compare the cost per purchase of two campaigns, offline.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
@@ -147,7 +147,7 @@ impl CompareError {
 pub fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<(), CompareError> {
     let rule = rule(args);
     if let Some([incumbent, challenger]) = args.counts.as_deref() {
-        return bare(incumbent.0, challenger.0, args, &rule, out);
+        return bare::bare(incumbent.0, challenger.0, args, &rule, out);
     }
     let open = |path: &Option<String>| files::open(path.as_deref().unwrap_or_default());
     let report = report(open(&args.incumbent)?, open(&args.challenger)?, args, &rule)?;
@@ -156,7 +156,7 @@ pub fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<(), CompareError> 
         writeln!(out)?;
         return Ok(());
     }
-    note(&report, out)?;
+    note::note(&report, out)?;
     Ok(())
 }
 
@@ -169,90 +169,6 @@ fn rule(args: &CompareArgs) -> Rule {
         rule.prior = Prior { strength, ..rule.prior };
     }
     rule
-}
-
-/// The answer for bare figures; not rounded, so that it can be checked digit by digit.
-#[derive(Debug, Serialize)]
-struct BareReport {
-    arms: [BareArm; 2],
-    ratio: Option<f64>,
-    p_not_worse: f64,
-    p_better: f64,
-    expected_excess: Option<f64>,
-    expected_saving: Option<f64>,
-    q05: f64,
-    q50: f64,
-    q95: f64,
-    margin: f64,
-    prior: f64,
-    dispersion: f64,
-    verdict: &'static str,
-    reasons: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct BareArm {
-    name: &'static str,
-    purchases: f64,
-    spend: f64,
-    cpa: Option<f64>,
-}
-
-fn bare(
-    incumbent: Exposure,
-    challenger: Exposure,
-    args: &CompareArgs,
-    rule: &Rule,
-    out: &mut dyn Write,
-) -> Result<(), CompareError> {
-    let purchases = incumbent.purchases + challenger.purchases;
-    // The article's margin is zero; bare figures are asked "not worse than 10 %" unless told otherwise.
-    let margin = args.margin.unwrap_or(0.10);
-    let assumed = Dispersion::assumed(purchases, 14.0, USUAL_DISPERSION).total;
-    let dispersion = args.dispersion.unwrap_or(assumed);
-    let post = RatioPosterior::new(incumbent, challenger, rule.prior, dispersion);
-    let Some(post) = post else {
-        let (incumbent, challenger) = ("the incumbent".to_owned(), "the challenger".to_owned());
-        return Err(CompareError::NoSpend { incumbent, challenger });
-    };
-    let arm =
-        |name, e: Exposure| BareArm { name, purchases: e.purchases, spend: e.spend, cpa: e.cpa() };
-    let report = BareReport {
-        arms: [arm("incumbent", incumbent), arm("challenger", challenger)],
-        ratio: incumbent.cpa().zip(challenger.cpa()).filter(|(a, _)| *a > 0.0).map(|(a, b)| b / a),
-        p_not_worse: post.probability_at_most(1.0 + margin),
-        p_better: post.probability_at_most(1.0),
-        expected_excess: post.expected_excess(1.0),
-        expected_saving: post.expected_shortfall(1.0),
-        q05: post.quantile(0.05),
-        q50: post.quantile(0.5),
-        q95: post.quantile(0.95),
-        margin,
-        prior: rule.prior.strength,
-        dispersion,
-        verdict: Outcome::Inconclusive.as_str(),
-        reasons: vec!["bare figures name no days: a verdict needs 14 paired days".to_owned()],
-    };
-    if args.json {
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    let pct = |p: f64| format!("{:.1} %", p * 100.0);
-    writeln!(
-        out,
-        "The challenger is at most {} dearer with probability {}, cheaper with {}.",
-        pct(margin),
-        pct(report.p_not_worse),
-        pct(report.p_better)
-    )?;
-    writeln!(
-        out,
-        "Cost ratio: median {:.3}, 90 % interval {:.3} to {:.3} (dispersion {dispersion:.2}, prior {} purchases).",
-        report.q50, report.q05, report.q95, report.prior
-    )?;
-    writeln!(out, "No verdict: {}.", report.reasons.join("; "))?;
-    Ok(())
 }
 
 /// One arm as output shows it.
@@ -464,84 +380,6 @@ fn gap_reports(table: &Table, currency: Option<Currency>) -> Vec<GapReport> {
     table.gaps.iter().map(report).collect()
 }
 
-/// The days both files have.
-struct Paired {
-    comparison: Comparison,
-    days: BTreeMap<Day, (Totals, Totals)>,
-}
-
-impl Paired {
-    fn report(
-        &self,
-        names: &[String; 2],
-        event: Event,
-        currency: Option<Currency>,
-        decision_days: usize,
-    ) -> PairedReport {
-        let sum = |arm: fn(&(Totals, Totals)) -> &Totals| {
-            let mut total = Totals { days: self.days.len(), ..Totals::default() };
-            for day in self.days.values().map(arm) {
-                total.spend = total.spend.plus(day.spend);
-                total.value = total.value.plus(day.value);
-                *total.events.entry(event).or_default() += day.count(event);
-            }
-            total
-        };
-        let start = self.comparison.start;
-        PairedReport {
-            days: self.days.len(),
-            first: self.days.keys().next().copied().unwrap_or(start),
-            last: self.days.keys().next_back().copied().unwrap_or(start),
-            decision_days,
-            arms: [
-                ArmReport::new(&names[0], &sum(|pair| &pair.0), event, currency),
-                ArmReport::new(&names[1], &sum(|pair| &pair.1), event, currency),
-            ],
-        }
-    }
-}
-
-fn pair(a: &Table, b: &Table, event: Event, args: &CompareArgs) -> Option<Paired> {
-    if !a.is_daily() || !b.is_daily() {
-        return None;
-    }
-    let usable = |table: &Table| {
-        let gaps: BTreeSet<Day> = table.gaps.iter().filter_map(|gap| gap.day).collect();
-        let mut days = table.by_day();
-        days.retain(|day, _| !gaps.contains(day));
-        days
-    };
-    let (left, right) = (usable(a), usable(b));
-    let days: BTreeMap<Day, (Totals, Totals)> = left
-        .iter()
-        .filter_map(|(day, one)| Some((*day, (one.clone(), right.get(day)?.clone()))))
-        .collect();
-    let (first_a, first_b) = (*left.keys().next()?, *right.keys().next()?);
-    days.keys().next()?;
-    let started_later = first_b.since(first_a) >= HEAD_START;
-    let start = if started_later { first_b } else { first_a.max(first_b) };
-    let arm = |totals: &Totals| ArmDay {
-        spend: totals.spend.as_f64(),
-        purchases: f64::from(u32::try_from(totals.count(event)).unwrap_or(u32::MAX)),
-        value: if event == Event::Purchase { totals.value.as_f64() } else { 0.0 },
-    };
-    let all: BTreeSet<Day> = left.keys().chain(right.keys()).copied().collect();
-    let rows = all.into_iter().map(|day| PairedDay {
-        day,
-        incumbent: left.get(&day).map(arm),
-        challenger: right.get(&day).map(arm),
-        challenger_events: None,
-    });
-    let mut comparison = Comparison::new(start, rows.collect());
-    comparison.past_learning = !started_later;
-    comparison.dispersion_fixed = args.dispersion;
-    if !started_later {
-        // Nothing is known of the days before: both arms are taken as running through.
-        comparison.lag = Lag::IMMEDIATE;
-    }
-    Some(Paired { comparison, days })
-}
-
 fn exposure(totals: &Totals, event: Event) -> Exposure {
     let purchases = u32::try_from(totals.count(event)).unwrap_or(u32::MAX);
     Exposure::new(f64::from(purchases), totals.spend.as_f64())
@@ -581,109 +419,4 @@ fn power(figures: &Figures, rule: &Rule) -> PowerReport {
         p_decides: seen.as_ref().map(|o| o.chances.promote + o.chances.stay),
         weeks: seen.map(|o| o.weeks),
     }
-}
-
-/// The note for people: conclusion, evidence, tables, what was left out.
-fn note(r: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let pct = |p: f64| format!("{:.1} %", p * 100.0);
-    let [incumbent, challenger] = &r.arms;
-    let headline = match r.verdict {
-        "promote" => format!("Promote: {} is not dearer than {}.", challenger.name, incumbent.name),
-        "stay" => format!("Stay with {}: {} is dearer.", incumbent.name, challenger.name),
-        "extend" => "Undecided: these days do not show a winner; keep both running.".to_owned(),
-        _ => "Inconclusive: these figures do not show a winner.".to_owned(),
-    };
-    writeln!(out, "{headline}")?;
-    for reason in &r.reasons {
-        writeln!(out, "  {reason}")?;
-    }
-    writeln!(out)?;
-    let what = if r.event == Event::Purchase { "purchase" } else { "lead" };
-    if let Some(ratio) = r.ratio {
-        let (way, size) = if ratio > 1.0 { ("above", ratio - 1.0) } else { ("below", 1.0 - ratio) };
-        writeln!(
-            out,
-            "Cost per {what} of the challenger: {} {way} the incumbent's, as counted.",
-            pct(size)
-        )?;
-    }
-    writeln!(
-        out,
-        "True ratio: median {:.3}, 90 % interval {:.3} to {:.3}; cheaper with {}, at most {} dearer with {}.",
-        r.median,
-        r.interval[0],
-        r.interval[1],
-        pct(r.p_better),
-        pct(r.margin),
-        pct(r.p_not_worse)
-    )?;
-    writeln!(out, "{}", dispersion_sentence(r, what))?;
-    writeln!(
-        out,
-        "This many {what}s could confirm a true ratio of {:.2} or less (80 % power).",
-        r.power.detectable_ratio
-    )?;
-    if let Some(value) = r.value_per_purchase {
-        writeln!(
-            out,
-            "Value per purchase: challenger at {:.2} of the incumbent's (90 % interval {:.2} to {:.2}).",
-            value.observed, value.low, value.high
-        )?;
-    }
-    if let Some(article) = r.article.filter(|article| *article != r.verdict) {
-        writeln!(out, "A plain comparison of the two points would have said: {article}.")?;
-    }
-    writeln!(out)?;
-    arms_table(r, out)?;
-    for gap in &r.gaps {
-        let day = gap.day.map_or_else(|| format!("line {}", gap.line), |day| day.to_string());
-        writeln!(
-            out,
-            "gap: {} {day}: spend {} without impressions; left out of both arms",
-            gap.file, gap.spend
-        )?;
-    }
-    for text in &r.notes {
-        writeln!(out, "note: {text}")?;
-    }
-    Ok(())
-}
-
-fn dispersion_sentence(r: &Report, what: &str) -> String {
-    let d = r.dispersion_parts;
-    match d.measured {
-        Some(raw) => format!(
-            "Daily {what}s vary {raw:.1} times as much as chance alone; evidence is divided by {:.1}.",
-            d.total
-        ),
-        None => format!("Dispersion is assumed: evidence is divided by {:.1}.", d.total),
-    }
-}
-
-fn arms_table(r: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let code = r.currency.map_or_else(String::new, |c| format!(" {c}"));
-    let arms = r.arms.iter().chain(r.paired.iter().flat_map(|p| &p.arms));
-    let width = arms.map(|arm| arm.name.chars().count()).max().unwrap_or(0).max(13);
-    let unit = if r.event == Event::Purchase { "purchases" } else { "leads" };
-    let head = format!("{:>6} {:>16} {unit:>10} {:>12}", "days", format!("spend{code}"), "CPA");
-    let mut block = |title: &str, arms: &[ArmReport; 2]| -> io::Result<()> {
-        writeln!(out, "{title:<width$} {head}")?;
-        for arm in arms {
-            let days = if arm.days == 0 { "?".to_owned() } else { arm.days.to_string() };
-            writeln!(
-                out,
-                "{:<width$} {days:>6} {:>16} {:>10} {:>12}",
-                arm.name,
-                arm.spend,
-                arm.purchases,
-                arm.cpa.as_deref().unwrap_or("–")
-            )?;
-        }
-        Ok(())
-    };
-    block("complete rows", &r.arms)?;
-    if let Some(paired) = &r.paired {
-        block("paired days", &paired.arms)?;
-    }
-    Ok(())
 }
