@@ -95,7 +95,6 @@ pub async fn open_store(
 }
 
 /// Everything one agent works with.
-#[derive(Debug)]
 pub struct Parts {
     /// History.
     pub store: SqliteStore,
@@ -111,9 +110,10 @@ pub struct Parts {
     pub account: AccountConfig,
 }
 
-impl std::fmt::Debug for dyn Clock {
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
+        let writes = self.writer.is_some();
+        f.debug_struct("Parts").field("store", &self.store).field("writes", &writes).finish_non_exhaustive()
     }
 }
 

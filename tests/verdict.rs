@@ -288,3 +288,73 @@ mod comparison {
         }
     }
 }
+
+mod rehearsed {
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, Gamma, Poisson};
+    use rand_pcg::Pcg64;
+    use rungwise::domain::verdict::{
+        ArmDay, Belief, Comparison, Lag, Outcome, PairedDay, Rule, RuleName, chances, look,
+    };
+
+    const DISPERSION: f64 = 1.5;
+
+    /// Purchases of a day: gamma-mixed Poisson with variance ÷ mean = [`DISPERSION`].
+    fn purchases(rng: &mut Pcg64, mean: f64) -> f64 {
+        let rate =
+            Gamma::new(mean / (DISPERSION - 1.0), DISPERSION - 1.0).expect("positive").sample(rng);
+        if rate < 1e-9 { 0.0 } else { Poisson::new(rate).expect("positive").sample(rng) }
+    }
+
+    /// How a test with `weekly` purchases per arm ends at a true ratio `r`.
+    fn ending(rng: &mut Pcg64, weekly: f64, r: f64, rule: &Rule) -> Outcome {
+        let start = "2026-03-02".parse().expect("a day");
+        let mut c = Comparison::new(start, Vec::new());
+        c.past_learning = true;
+        c.lag = Lag::IMMEDIATE;
+        for n in 0..35 {
+            let mut arm = |cpa: f64| {
+                let purchases = purchases(rng, weekly / 7.0 / cpa);
+                Some(ArmDay { spend: 100.0, purchases, value: 0.0 })
+            };
+            let (incumbent, challenger) = (arm(1.0), arm(r));
+            let day = start.plus(n);
+            c.days.push(PairedDay { day, incumbent, challenger, challenger_events: None });
+            if n % 7 != 6 {
+                continue;
+            }
+            let said = look(&c, rule).outcome;
+            if !matches!(said, Outcome::TooEarly | Outcome::Extend) {
+                return said;
+            }
+        }
+        Outcome::Inconclusive
+    }
+
+    fn promoted(seed: u64, weekly: f64, r: f64, rule: &Rule) -> f64 {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let n = 400_u32;
+        let won = (0..n).filter(|_| ending(&mut rng, weekly, r, rule) == Outcome::Promote).count();
+        f64::from(u32::try_from(won).expect("few")) / f64::from(n)
+    }
+
+    #[test]
+    fn a_better_challenger_is_found_and_a_worse_one_seldom_promoted() {
+        let rule = Rule::named(RuleName::Balanced);
+        let (better, worse) = (promoted(1, 20.0, 0.8, &rule), promoted(2, 20.0, 1.25, &rule));
+        assert!(better >= 0.83, "{better}");
+        assert!(worse <= 0.16, "{worse}");
+        let strict = promoted(2, 20.0, 1.25, &Rule::named(RuleName::Strict));
+        assert!(strict <= worse && strict <= 0.06, "{strict}");
+    }
+
+    #[test]
+    fn the_announced_chances_are_those_that_come_true() {
+        let rule = Rule::named(RuleName::Balanced);
+        for (seed, weekly, r) in [(3, 10.0, 0.8), (4, 10.0, 1.25), (5, 20.0, 1.0)] {
+            let told = chances(weekly, DISPERSION, Belief { mean: f64::ln(r), sd: 0.0 }, &rule);
+            let came = promoted(seed, weekly, r, &rule);
+            assert!((told.promote - came).abs() < 0.07, "r {r}: told {told:?}, came {came}");
+        }
+    }
+}

@@ -69,6 +69,10 @@ pub enum Command {
     Replay(Replay),
     /// The audit chain: read it, verify it, copy its head out
     Audit(Audit),
+    /// Offline: two exports or insights files, or bare counts, side by side
+    Compare(super::compare::CompareArgs),
+    /// Offline: rung table and friction out of exports or insights files
+    Advise(super::advise::AdviseArgs),
     /// The rehearsal world
     Sandbox(Sandbox),
     /// The configuration

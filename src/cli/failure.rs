@@ -105,3 +105,13 @@ impl From<AuditError> for Failure {
         )
     }
 }
+impl From<super::compare::CompareError> for Failure {
+    fn from(e: super::compare::CompareError) -> Self {
+        Self { what: e.to_string(), hint: Some(e.hint().to_string()), ending: Ending::BadInput }
+    }
+}
+impl From<super::advise::AdviseError> for Failure {
+    fn from(e: super::advise::AdviseError) -> Self {
+        Self { what: e.to_string(), hint: Some(e.hint().to_string()), ending: Ending::BadInput }
+    }
+}

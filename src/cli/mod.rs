@@ -2,17 +2,20 @@
 //!
 //! A command parses, calls a use case, and prints a view. It decides nothing and computes nothing.
 
+pub mod advise;
 pub mod apply;
 pub mod approve;
 pub mod args;
 pub mod audit;
 pub mod climb;
+pub mod compare;
 pub mod config;
 pub mod context;
 pub mod demo;
 pub mod exit_code;
 pub mod explain;
 pub mod failure;
+pub mod files;
 pub mod output;
 pub mod plan;
 pub mod replay;
@@ -79,6 +82,16 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Audit(audit) => audit::run(args, audit, out).await,
         Command::Sandbox(sandbox) => sandbox::run(args, sandbox, out).await,
         Command::Config(which) => context::config(args, which, out),
+        Command::Compare(compare) => {
+            let mut text = Vec::new();
+            compare::run(compare, &mut text).map_err(Failure::from)?;
+            out.write(&text).map(|()| Ending::Done)
+        }
+        Command::Advise(advise) => {
+            let mut text = Vec::new();
+            advise::run(advise, &mut text).map_err(Failure::from)?;
+            out.write(&text).map(|()| Ending::Done)
+        }
         Command::Health => status::health(args, out).await,
         Command::Completions { shell } => context::completions(*shell, out),
     }

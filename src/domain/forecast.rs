@@ -8,7 +8,7 @@ use libm::{atanh, exp, log, pow, sqrt, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{
-    round12,
+    USUAL_DISPERSION, round12,
     special::{beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails},
 };
 
@@ -16,8 +16,11 @@ use super::verdict::{
 pub const EVENTS_TO_LEARN: f64 = 50.0;
 /// Events grow a little slower than budget: exponent 1 − 0.12.
 const BUDGET_EXPONENT: f64 = 0.88;
-/// Standard deviation of next week's mean around the forecast.
-const FORECAST_CV: f64 = 0.10;
+/// Squared coefficient of variation of next week's mean around the forecast.
+const FORECAST_SPREAD: f64 = 0.01;
+/// The same for a forecast from a single day; it shrinks with the days counted, because what a day or a weekend shows
+/// drifts (standard deviation 0.10, day-to-day correlation 0.85).
+const ONE_DAY_SPREAD: f64 = 0.01 * 1.85 / 0.15;
 /// Weeks a prior correlation is worth.
 const PRIOR_WEEKS: f64 = 12.0;
 
@@ -59,7 +62,8 @@ impl Volume {
         let growth = pow(budget, BUDGET_EXPONENT);
         let mean = shape / rate * growth;
         let spread = shape / (rate * rate) * growth * growth;
-        let variance = self.dispersion * mean + FORECAST_CV * FORECAST_CV * mean * mean + spread;
+        let drift = FORECAST_SPREAD.max(ONE_DAY_SPREAD / self.days);
+        let variance = self.dispersion * mean + drift * mean * mean + spread;
         let size = mean * mean / (variance - mean).max(1e-9);
         let whole = mean + size;
         let p = beta_tails(threshold, size, mean / whole, size / whole).0;
@@ -88,6 +92,27 @@ impl Volume {
         }
         Some(round12(high))
     }
+}
+
+/// Variance ÷ mean of daily counts of one series of `(spend, events)`, swings of the weekday included: the starting
+/// value [`USUAL_DISPERSION`] worth 14 days, blended with what the days show.
+pub fn daily_dispersion(days: &[(f64, f64)]) -> f64 {
+    let used: Vec<_> = days.iter().filter(|(spend, _)| *spend > 0.0).collect();
+    let spend: f64 = used.iter().map(|(s, _)| s).sum();
+    let events: f64 = used.iter().map(|(_, e)| e).sum();
+    if used.len() < 2 || events <= 0.0 {
+        return USUAL_DISPERSION;
+    }
+    let squares: f64 = used
+        .iter()
+        .map(|(s, e)| {
+            let miss = e - events / spend * s;
+            miss * miss
+        })
+        .sum();
+    let freedom = count(used.len() - 1);
+    let raw = squares / events * count(used.len()) / freedom;
+    round12(((14.0 * USUAL_DISPERSION + freedom * raw) / (14.0 + freedom)).max(1.0))
 }
 
 /// How often an event is followed by the macro-conversion.
@@ -421,7 +446,8 @@ pub fn choose(candidates: &[Candidate], demand: &Demand) -> Choice {
         ),
         (None, _) => {
             let most = (0..rungs.len()).rev().max_by(|a, b| mean(*a).total_cmp(&mean(*b)));
-            let most = most.filter(|index| mean(*index) > 0.0);
+            let seen = |i: &usize| candidates.get(*i).is_some_and(|c| c.volume.events > 0.0);
+            let most = most.filter(seen);
             (
                 most,
                 format!(
@@ -469,6 +495,14 @@ mod tests {
             let p = fortnight(2.0 * per_week).forecast(1.0, 50.0).unwrap().p_enough;
             assert!((p - want).abs() < 0.025, "{per_week}: {p}");
         }
+    }
+
+    #[test]
+    fn one_good_day_is_not_a_forecast() {
+        let day = Volume { events: 10.0, days: 1.0, dispersion: 1.5 };
+        let fortnight = Volume { events: 140.0, days: 14.0, dispersion: 1.5 };
+        assert!(day.forecast(1.0, 50.0).unwrap().p_enough < 0.85);
+        assert!(fortnight.forecast(1.0, 50.0).unwrap().p_enough > 0.9);
     }
 
     #[test]
@@ -536,6 +570,7 @@ mod tests {
         assert_eq!(pick([900.0, 20.0, 9.0, 2.0]).as_deref(), Some("add_to_cart"));
         assert_eq!(pick([900.0, 5.0, 2.0, 1.0]).as_deref(), Some("view_content"));
         assert_eq!(pick([20.0, 4.0, 2.0, 1.0]).as_deref(), Some("view_content"));
+        assert_eq!(pick([0.0, 0.0, 0.0, 0.0]), None, "nothing has happened yet");
         let table = choose(&ladder([900.0, 200.0, 45.0, 2.0]), &Demand::default());
         assert!(table.rungs[2].budget_needed.unwrap() > 1.0);
     }

@@ -388,8 +388,7 @@ fn figures(
     learning_days: i64,
 ) -> Option<Figures> {
     let sums = Sums::of(rows);
-    let counts: Vec<_> = rows.iter().map(|row| row.counts).collect();
-    let dispersion = Dispersion::measure(&counts, comparison.dispersion_start);
+    let dispersion = comparison.dispersion(rows);
     let (a, b) = (sums.incumbent_effective, sums.challenger_effective);
     let mut figures = Figures::new(a, b, dispersion, rule)?;
     figures.days = rows.len();

@@ -236,7 +236,8 @@ fn days_before(stages: &[Stage], days: usize) -> usize {
     stages.iter().map(|s| s.days).take_while(|d| *d < days).last().unwrap_or(0)
 }
 
-/// The chances of a test; with `belief.sd = 0` those at a known true ratio `exp(belief.mean)`.
+/// The chances of a test on clean data: what learning days, lag and edits do to a naive comparison is not in them.
+/// With `belief.sd = 0` those at a known true ratio `exp(belief.mean)`.
 pub fn chances(purchases_per_week: f64, dispersion: f64, belief: Belief, rule: &Rule) -> Chances {
     run(&stages(purchases_per_week, dispersion, rule), belief).0.rounded()
 }

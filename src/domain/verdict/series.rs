@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dispersion::{DayCounts, USUAL_DISPERSION},
+    dispersion::{DayCounts, Dispersion, USUAL_DISPERSION},
     lag::Lag,
     posterior::Exposure,
     rule::Rule,
@@ -45,6 +45,8 @@ pub struct Comparison {
     pub lag: Lag,
     /// The account's own dispersion over the last 56 days, or the usual value.
     pub dispersion_start: f64,
+    /// The dispersion to use instead of a measured one, drift included; None = measure.
+    pub dispersion_fixed: Option<f64>,
     /// What the challenger may spend in a week; None = judge by what it did spend.
     pub challenger_weekly_budget: Option<f64>,
     /// The incumbent's CPA as planned before the test; None = from the days before `start`.
@@ -65,6 +67,7 @@ impl Comparison {
             days,
             lag: Lag::default(),
             dispersion_start: USUAL_DISPERSION,
+            dispersion_fixed: None,
             challenger_weekly_budget: None,
             planned_cpa: None,
             past_learning: false,
@@ -119,6 +122,16 @@ impl Sums {
 }
 
 impl Comparison {
+    /// The dispersion of these rows, or the one that was given.
+    pub(super) fn dispersion(&self, rows: &[Row]) -> Dispersion {
+        let counts: Vec<_> = rows.iter().map(|row| row.counts).collect();
+        let measured = Dispersion::measure(&counts, self.dispersion_start);
+        match self.dispersion_fixed {
+            Some(phi) => Dispersion { daily: phi, drift: 0.0, total: phi, ..measured },
+            None => measured,
+        }
+    }
+
     /// The days since the start that both arms have, with effective spend from all days that came before.
     pub(super) fn rows(&self) -> Vec<Row> {
         let Some(first) = self.days.first() else { return Vec::new() };

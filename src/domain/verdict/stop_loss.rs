@@ -7,7 +7,6 @@ use libm::{exp, log};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dispersion::Dispersion,
     rule::{Rule, StopLossRule},
     series::{Comparison, Row, Sums},
     special::{count, round12},
@@ -93,8 +92,7 @@ pub fn regret_meter(comparison: &Comparison, rule: &Rule) -> Option<RegretMeter>
     let rows = comparison.rows();
     let last = rows.last()?;
     let days = last.offset + 1;
-    let counts: Vec<_> = rows.iter().map(|row| row.counts).collect();
-    let measured = Dispersion::measure(&counts, comparison.dispersion_start).daily;
+    let measured = comparison.dispersion(&rows).daily;
     let phi = measured.max(comparison.dispersion_start).max(1.0);
     let sums = Sums::of(&rows);
     let weekly = comparison
