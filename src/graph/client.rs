@@ -15,7 +15,6 @@ use crate::{
 };
 
 /// Reads one ad account. Cannot write: that takes a [`super::Writer`].
-#[derive(Debug)]
 pub struct Client<T> {
     pub(super) link: Arc<Link<T>>,
 }
@@ -28,6 +27,12 @@ impl<T: Transport> Client<T> {
     /// How far Meta's clock is ahead of ours in milliseconds, once an answer has told.
     pub fn clock_skew_ms(&self) -> Option<i64> {
         self.link.clock_skew_ms()
+    }
+}
+
+impl<T> std::fmt::Debug for Client<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Client").field(&self.link).finish()
     }
 }
 

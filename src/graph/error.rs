@@ -450,4 +450,16 @@ mod tests {
         let body = r#"{"error":{"code":100,"message":"a\nb\u001b[31mc"}}"#;
         assert_eq!(answer(400, body).to_string(), "read x: error 100: a b [31mc");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_with_an_error_status_ever_passes_for_success(
+            status in 300_u16..600,
+            body in r#"[\x00-\x7f]{0,40}|\{"error":[\[\]{}",:0-9a-z]{0,20}\}|\{"(id|success)":(true|"1"|1)\}"#,
+        ) {
+            let error = body_of("w", &response(status, &body)).unwrap_err();
+            proptest::prop_assert_eq!(error.status, Some(status));
+            proptest::prop_assert!(!error.to_string().contains(char::is_control));
+        }
+    }
 }

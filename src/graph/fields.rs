@@ -115,7 +115,8 @@ pub(super) fn take(fields: &Fields, list: &[Copied]) -> Vec<(String, String)> {
     let value = |copied: &Copied| {
         let text = param(fields.get(copied.field)?)?;
         // Reads answer with words writes do not know for "nothing set".
-        (!matches!(text.as_str(), "NONE" | "UNDEFINED")).then(|| (copied.field.to_owned(), text))
+        (!matches!(text.as_str(), "NONE" | "UNDEFINED" | "0"))
+            .then(|| (copied.field.to_owned(), text))
     };
     list.iter().filter_map(value).collect()
 }

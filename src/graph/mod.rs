@@ -5,6 +5,8 @@
 
 mod client;
 pub mod error;
+#[cfg(test)]
+mod fake;
 pub mod fields;
 mod http;
 mod insights;
@@ -16,6 +18,8 @@ mod read;
 mod secrets;
 mod surroundings;
 mod template;
+#[cfg(test)]
+mod tests;
 pub mod usage;
 mod wire;
 mod write;

@@ -81,11 +81,12 @@ impl Pace {
         let lasts = if told > 0 { told } else { BELIEVED_MS };
         let seen = Load { pacing: usage.pacing(), until: self.clock.now().plus(lasts) };
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        // A milder reading does not end a block that was announced with its length.
-        let blocked = load.is_some_and(|l| l.pacing == Pacing::Stop && l.until > self.clock.now());
-        if !blocked || seen.pacing == Pacing::Stop {
-            *load = Some(seen);
-        }
+        // Neither a milder reading nor a shorter one ends a block that was announced with its length.
+        let blocked = load.filter(|l| l.pacing == Pacing::Stop && l.until > self.clock.now());
+        *load = match blocked {
+            Some(block) if seen.pacing != Pacing::Stop || block.until > seen.until => Some(block),
+            _ => Some(seen),
+        };
     }
     /// Takes note of a throttle: no read before it is over.
     pub(super) fn throttled(&self, wait_ms: i64) {

@@ -168,4 +168,14 @@ mod tests {
         let huge = usage(&[("x-ad-account-usage", r#"{"reset_time_duration":1e300}"#)]);
         assert_eq!(huge.reset_ms, 172_800_000);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_text_is_too_odd(text in r#"[\x00-\x7f]{0,60}|[\[\]{}",:0-9a-z_e.+-]{0,60}"#) {
+            for name in HEADERS {
+                let seen = usage(&[(name, &text)]);
+                proptest::prop_assert!(seen.percent >= 0.0 && seen.regain_ms >= 0);
+            }
+        }
+    }
 }
