@@ -561,6 +561,29 @@ async fn an_ad_needs_a_creative_and_goes_through_review_before_it_delivers() {
 }
 
 #[tokio::test]
+async fn an_ad_set_holds_at_most_fifty_ads_that_are_not_archived() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    let named = json!({"creative_id": client.id("adcreatives", 0).await}).to_string();
+    let ad = [("name", "A"), ("adset_id", set.as_str()), ("creative", named.as_str())];
+    let first = created(&client.post("ACT/ads", &ad).await);
+    for _ in 0..48 {
+        created(&client.post("ACT/ads", &ad).await);
+    }
+    assert_eq!(code(&client.post("ACT/ads", &ad).await).0, 100);
+    client.post(&first, &[("status", "ARCHIVED")]).await;
+    created(&client.post("ACT/ads", &ad).await);
+}
+
+#[tokio::test]
+async fn children_of_archived_parents_are_refused() {
+    let client = shop();
+    let campaign = created(&client.campaign(&[]).await);
+    client.post(&campaign, &[("status", "ARCHIVED")]).await;
+    assert_eq!(code(&client.adset(&campaign, &[]).await), (100, 1_487_566));
+}
+
+#[tokio::test]
 async fn effective_status_follows_the_parents() {
     let client = shop();
     let campaign = client.id("campaigns", 0).await;
@@ -673,7 +696,7 @@ async fn significant_edits_restart_learning_and_small_budget_steps_do_not() {
     };
     let before = edited().await;
     assert_eq!(before["status"], "SUCCESS");
-    client.post(&set, &[("daily_budget", "7000")]).await;
+    client.post(&set, &[("daily_budget", "7200")]).await;
     assert_eq!(edited().await["last_sig_edit_ts"], before["last_sig_edit_ts"]);
     client.post(&set, &[("daily_budget", "14000")]).await;
     let after = edited().await;
@@ -757,6 +780,55 @@ async fn the_limited_tier_blocks_when_told_to_and_usage_is_always_shown() {
 }
 
 #[tokio::test]
+async fn a_token_can_expire() {
+    let scenario = Scenario::default();
+    let until = scenario.start.plus(DAY_MS);
+    let options = Options { token_expires: Some(until), ..Options::default() };
+    let client = Client::of(Sandbox::with(scenario, options, Box::new(SteadyAudience::new(1))));
+    assert_eq!(client.get("me", &[]).await["name"], "Rehearsal system user");
+    client.pass(DAY_MS);
+    assert_eq!(code(&client.get("me", &[]).await), (190, 463));
+}
+
+#[tokio::test]
+async fn a_campaign_budget_is_shared_and_can_be_handed_to_the_ad_sets() {
+    let client = shop();
+    let campaign = client.id("campaigns", 1).await;
+    let sets = client.get(&format!("{campaign}/adsets"), &[("fields", "daily_budget")]).await;
+    assert_eq!(sets["data"][0]["daily_budget"], "0");
+    let first = sets["data"][0]["id"].as_str().unwrap();
+    assert_eq!(code(&client.post(first, &[("daily_budget", "5000")]).await), (100, 1_885_621));
+    let second = sets["data"][1]["id"].as_str().unwrap();
+    let budgets = json!([{"adset_id": first, "daily_budget": 9000}, {"adset_id": second, "daily_budget": 8000}]);
+    client.post(&campaign, &[("adset_budgets", &budgets.to_string())]).await;
+    assert_eq!(client.get(first, &[("fields", "daily_budget")]).await["daily_budget"], "9000");
+    let read = client.get(&campaign, &[("fields", "daily_budget")]).await;
+    assert!(read.get("daily_budget").is_none(), "{read}");
+}
+
+#[tokio::test]
+async fn a_running_boost_spends_more_without_touching_the_budget() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    let now = client.sandbox.clock().now().seconds();
+    let (start, end) = (now.to_string(), (now + 4 * 86_400).to_string());
+    let boost = [
+        ("budget_value", "9000"),
+        ("budget_value_type", "ABSOLUTE"),
+        ("time_start", start.as_str()),
+        ("time_end", end.as_str()),
+    ];
+    let before = client.sandbox.ledger();
+    created(&client.post(&format!("{set}/budget_schedules"), &boost).await);
+    client.pass(3 * DAY_MS);
+    let of = |days: &[rungwise::sandbox::LedgerDay]| {
+        days.iter().rev().find(|d| d.adset_id == set).map_or(0, |d| d.spend_minor)
+    };
+    assert!(of(&client.sandbox.ledger().days) > of(&before.days) * 2);
+    assert_eq!(client.get(&set, &[("fields", "daily_budget")]).await["daily_budget"], "6000");
+}
+
+#[tokio::test]
 async fn a_fresh_object_can_lag_behind_its_creation() {
     let options = Options { list_lag_ms: 30_000, ..Options::default() };
     let client =
@@ -783,7 +855,7 @@ async fn the_request_log_shows_what_changed_and_hides_secrets() {
     assert_eq!(changed, &json!(["6000", "6100"]));
     assert!(log[2].mutation.is_null(), "the same value again changes nothing");
     assert_eq!(log[3].mutation["created"][0]["type"], "campaign");
-    assert!(log[4].mutation.is_null());
+    assert!(log[4].mutation.is_null() && !log[4].applied && log[3].applied);
     assert_eq!(log.iter().map(|r| r.status).collect::<Vec<_>>(), [200, 200, 200, 200, 400]);
 }
 

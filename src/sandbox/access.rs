@@ -10,6 +10,7 @@ use super::{
     params::Params,
     world::World,
 };
+use crate::domain::Moment;
 
 const SCOPES: [&str; 3] = ["ads_read", "ads_management", "business_management"];
 
@@ -43,11 +44,20 @@ impl World {
                 "Invalid OAuth access token - Cannot parse access token",
             ));
         }
+        if self.expired() {
+            return Err(Refusal::token(
+                Some(463),
+                "Error validating access token: Session has expired.",
+            ));
+        }
         let secret = self.credentials.app_secret.expose_secret();
         match given {
             Some(text) if text != proof(secret, &token) => Err(Refusal::proof()),
             _ => Ok(token),
         }
+    }
+    fn expired(&self) -> bool {
+        self.options.token_expires.is_some_and(|t| t <= self.now)
     }
     /// `GET /debug_token`: for the app (`app|secret`) or the token itself.
     pub(super) fn debug_token(&self, params: &Params, bearer: Option<&str>) -> Answer {
@@ -67,8 +77,8 @@ impl World {
         let granular: Vec<Value> =
             SCOPES.iter().map(|s| json!({"scope": s, "target_ids": [c.account_id]})).collect();
         Ok(json!({"data": {
-            "app_id": c.app_id, "type": "SYSTEM_USER", "application": "Rehearsal app", "expires_at": 0,
-            "data_access_expires_at": 0, "is_valid": true, "issued_at": self.scenario.start.seconds(),
+            "app_id": c.app_id, "type": "SYSTEM_USER", "application": "Rehearsal app", "expires_at": self.options.token_expires.map_or(0, Moment::seconds),
+            "data_access_expires_at": 0, "is_valid": !self.expired(), "issued_at": self.scenario.start.seconds(),
             "scopes": SCOPES, "granular_scopes": granular, "user_id": c.user_id,
         }}))
     }

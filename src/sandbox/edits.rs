@@ -19,8 +19,8 @@ use super::{
 use crate::domain::{DAY_MS, HOUR_MS};
 
 /// A budget or bid that grows or shrinks beyond these factors in one step restarts learning. Meta says only that the
-/// size of the change matters; the figure is ours.
-const LARGE_CHANGE: (f64, f64) = (0.5, 1.5);
+/// size of the change matters; the figure is the one practitioners use.
+const LARGE_CHANGE: (f64, f64) = (0.8, 1.2);
 /// Pausing for this long and resuming restarts learning.
 const LONG_PAUSE_MS: i64 = 7 * DAY_MS;
 const STATUSES: [&str; 4] = ["ACTIVE", "PAUSED", "ARCHIVED", "DELETED"];
@@ -227,7 +227,10 @@ impl World {
             );
         }
         if restarts {
-            self.significant(if old.kind == Kind::Ad { old.adset } else { id });
+            let sets = if old.kind == Kind::Ad { vec![old.adset] } else { self.members(id) };
+            for set in sets {
+                self.significant(set);
+            }
         }
         self.mark_budget(id);
     }
@@ -259,7 +262,9 @@ impl World {
                 "targeting" | "promoted_object" | "optimization_goal" | "bid_strategy",
             )
             | (Kind::Ad, "creative") => true,
-            (Kind::AdSet, "daily_budget" | "lifetime_budget" | "bid_amount") => large(field),
+            (Kind::Campaign | Kind::AdSet, "daily_budget" | "lifetime_budget" | "bid_amount") => {
+                large(field)
+            }
             (Kind::AdSet, "status") => resumed(),
             _ => false,
         })

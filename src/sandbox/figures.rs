@@ -169,7 +169,10 @@ pub(super) fn is_metric(name: &str) -> bool {
             | "inline_link_clicks"
             | "cpc"
             | "cpm"
+            | "cpp"
             | "ctr"
+            | "inline_link_click_ctr"
+            | "cost_per_inline_link_click"
     )
 }
 
@@ -252,10 +255,7 @@ impl World {
             "website_purchase_roas" => self.roas(f, "offsite_conversion.fb_pixel_purchase"),
             "results" => self.results(f, false),
             "cost_per_result" => self.results(f, true),
-            _ => self
-                .metric(f, name)
-                .filter(|_| is_metric(name) || name.contains("cp") || name.contains("ctr"))
-                .map(Value::String),
+            _ => self.metric(f, name).filter(|_| is_metric(name)).map(Value::String),
         }
     }
     fn common_setting(&self, f: &Figures) -> String {

@@ -129,6 +129,7 @@ impl Sandbox {
         let (method, at) = (incoming.method.to_string(), inner.world.now.rfc3339());
         let before = inner.world.snapshot();
         let real = applied.then(|| respond(&mut inner.world, incoming));
+        let applied = real.as_ref().is_some_and(|r| r.status < 400);
         let mutation = mutation(&before, &inner.world.snapshot());
         let trace = inner.world.trace();
         let outcome = match (fault, real) {

@@ -28,7 +28,7 @@ pub struct LogEntry {
     pub body: Value,
     /// HTTP status of the answer; 0 when no answer was given.
     pub status: u16,
-    /// Whether the world acted upon it (a lost reply may hide that from the client).
+    /// Whether the world carried it out: reached it and did not refuse it. A lost reply may hide that from the client.
     pub applied: bool,
     /// What it changed: `created`, `changed` with old and new values, `removed`; null when nothing.
     pub mutation: Value,

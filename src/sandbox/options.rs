@@ -1,5 +1,7 @@
 //! How strict the rehearsal is.
 
+use crate::domain::Moment;
+
 /// The "Marketing API access tier" of the app.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tier {
@@ -25,6 +27,8 @@ pub struct Options {
     /// `is_adset_budget_sharing_enabled` (4834011). Meta asks since v24; calls to versions that have ended are served
     /// as their clients wrote them.
     pub sharing_flag_since: u32,
+    /// When the token expires; None = never, as a system user's.
+    pub token_expires: Option<Moment>,
     /// Scheme and host in `paging.next`.
     pub base_url: String,
 }
@@ -37,6 +41,7 @@ impl Default for Options {
             list_lag_ms: 0,
             budget_changes_per_hour: 4,
             sharing_flag_since: 25,
+            token_expires: None,
             base_url: "https://graph.facebook.com".to_owned(),
         }
     }
