@@ -113,7 +113,10 @@ pub struct Parts {
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let writes = self.writer.is_some();
-        f.debug_struct("Parts").field("store", &self.store).field("writes", &writes).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("store", &self.store)
+            .field("writes", &writes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,8 +37,8 @@ pub struct AdviseArgs {
     /// Planned budget relative to the one in the files, e.g. 0.5 for one arm of a split test.
     #[arg(long, default_value_t = 1.0, value_parser = multiplier)]
     pub budget: f64,
-    /// Print JSON.
-    #[arg(long)]
+    /// Print JSON; set from the global `--json`.
+    #[arg(skip)]
     pub json: bool,
 }
 

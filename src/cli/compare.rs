@@ -51,8 +51,8 @@ pub struct CompareArgs {
     /// How much dearer still counts as not worse.
     #[arg(long, value_parser = fraction)]
     pub margin: Option<f64>,
-    /// Print JSON.
-    #[arg(long)]
+    /// Print JSON; set from the global `--json`.
+    #[arg(skip)]
     pub json: bool,
 }
 

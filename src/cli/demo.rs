@@ -19,7 +19,7 @@ use crate::{
     boot::{self, AnyClock, AnyTransport, Parts, Role},
     config,
     domain::{DAY_MS, Day, HOUR_MS, Moment, climb::State},
-    ports::{Clock, Store},
+    ports::{BoxFuture, Clock, Store},
     sandbox::{Ledger, Sandbox, Scenario},
 };
 
@@ -54,7 +54,7 @@ pub async fn run(args: &args::Args, demo: &args::Demo, out: &Output) -> Ended {
         ));
     }
     let transport: AnyTransport = Arc::new(world.clone());
-    let clock: AnyClock = Arc::new(world.clock());
+    let clock: AnyClock = Arc::new(Driver(world.clone()));
     let parts = Parts::assemble(store, &account, transport, clock, Some(demo.seed))?;
     let mut story = Story { out, parts: &parts, bar: progress(out, demo.weeks), told: Vec::new() };
     story.open(demo).await?;
@@ -118,6 +118,19 @@ fn progress(out: &Output, weeks: u32) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// The sandbox's clock; whoever waits on it lets the sandbox's time pass.
+struct Driver(Sandbox);
+
+impl Clock for Driver {
+    fn now(&self) -> Moment {
+        self.0.clock().now()
+    }
+    fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
+        self.0.advance_to(until);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 struct Story<'a> {

@@ -84,12 +84,16 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Config(which) => context::config(args, which, out),
         Command::Compare(compare) => {
             let mut text = Vec::new();
-            compare::run(compare, &mut text).map_err(Failure::from)?;
+            let mut compare = compare.clone();
+            compare.json = out.json;
+            compare::run(&compare, &mut text).map_err(Failure::from)?;
             out.write(&text).map(|()| Ending::Done)
         }
         Command::Advise(advise) => {
             let mut text = Vec::new();
-            advise::run(advise, &mut text).map_err(Failure::from)?;
+            let mut advise = advise.clone();
+            advise.json = out.json;
+            advise::run(&advise, &mut text).map_err(Failure::from)?;
             out.write(&text).map(|()| Ending::Done)
         }
         Command::Health => status::health(args, out).await,

@@ -89,7 +89,7 @@ impl Verdict {
 
 /// Where a climb stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "is", rename_all = "snake_case")]
 pub enum State {
     /// Watching; some gate is closed.
     Observing,
@@ -272,7 +272,6 @@ pub struct Climb {
     /// When it was opened.
     pub opened: Moment,
     /// Where it stands.
-    #[serde(flatten)]
     pub state: State,
     /// Set while a person (or drift) holds it; only the stop-loss acts then.
     pub held: Option<String>,

@@ -93,7 +93,7 @@ pub fn decide(evidence: &Evidence) -> Decision {
         if moved {
             work.out.trail.push(work.out.next.state.as_str().to_owned());
         }
-        if !moved || acted {
+        if !moved || acted || !work.out.next.state.is_open() {
             break;
         }
     }
@@ -146,7 +146,11 @@ impl Work<'_> {
         self.out.conclusion = text.into();
     }
     fn because(&mut self, text: impl Into<String>) {
-        self.out.reasons.push(text.into());
+        let text = text.into();
+        // Several steps of one decision may look at the same figures; each reason is said once.
+        if !self.out.reasons.contains(&text) {
+            self.out.reasons.push(text);
+        }
     }
 
     fn step(&mut self, climb: &Climb) -> Step {
@@ -213,7 +217,7 @@ impl Work<'_> {
         };
         if !parity.holds() {
             for what in parity.missing.iter().chain(&parity.unexpected) {
-                self.out.reasons.push(format!("parity: {what}"));
+                self.because(format!("parity: {what}"));
             }
             self.conclude("the challenger is not an equal of the incumbent and is put away");
             return Step::Unfit;
@@ -256,7 +260,9 @@ impl Work<'_> {
         let outcome = look.outcome;
         let index = look.at.and_then(|at| rule.looks.iter().position(|l| l.days == at));
         let number = index.and_then(|i| u32::try_from(i).ok()).map_or(0, |i| i.saturating_add(1));
-        self.out.reasons.extend(reasons);
+        for reason in reasons {
+            self.because(reason);
+        }
         self.out.look = Some(look);
         if matches!(climb.state, State::Warming { .. }) {
             return self.warming(decided, &rule);

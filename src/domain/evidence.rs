@@ -184,7 +184,6 @@ impl Evidence {
     /// Lower-case hex SHA-256 of stored evidence bytes.
     pub fn hash(bytes: &[u8]) -> String {
         let mut hash = Sha256::new();
-        hash.update(b"rungwise/evidence/v1");
         hash.update(bytes);
         HEXLOWER.encode(&hash.finalize())
     }
