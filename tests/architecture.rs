@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
         &["daemon::schedule", "domain", "ports"],
         "text becomes a checked policy; nobody is started",
     ),
-    ("telemetry", &[], "logs can be set up before anything else exists"),
+    ("telemetry", &["config"], "logs are set up first: from what [log] says and nothing else"),
     (
         "daemon",
         &["app", "domain", "ports"],
@@ -113,18 +113,12 @@ const OWNED_WORDS: &[(&str, &[&str], &str)] = &[
         &["ports", "graph/", "app/apply.rs", "app/tick.rs", "daemon/", "boot", "cli"],
         "only the door of app::apply may hold the write side",
     ),
-    (
-        "async",
-        &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "cli"],
-        PURE,
-    ),
-    (
-        "await",
-        &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "cli"],
-        PURE,
-    ),
+    ("async", WAITING, PURE),
+    ("await", WAITING, PURE),
 ];
 const PURE: &str = "pure rooms wait for nothing";
+const WAITING: &[&str] =
+    &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "cli", "main.rs"];
 
 /// Types whose making is a right: the type, the one file that may write its literal, and why.
 const OWNED_LITERALS: &[(&str, &str, &str)] = &[
