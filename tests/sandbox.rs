@@ -252,6 +252,33 @@ async fn totals_of_the_account_equal_the_sum_of_the_sets_and_of_the_ads() {
 }
 
 #[tokio::test]
+async fn breakdowns_slice_rows_without_losing_or_inventing_anything() {
+    let client = shop();
+    let sum = |rows: &[Value]| -> u64 {
+        rows.iter().map(|r| r["impressions"].as_str().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let whole = rows(&client, "ACT/insights", &[]).await;
+    let sliced = rows(&client, "ACT/insights", &[("breakdowns", "age,gender")]).await;
+    assert_eq!((sliced.len(), sum(&sliced)), (whole.len() * 6, sum(&whole)));
+    assert!(sliced[0]["age"].is_string() && sliced[0]["gender"].is_string());
+}
+
+#[tokio::test]
+async fn absurd_numbers_and_endless_nesting_are_survived() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    for budget in ["9223372036854775807", "-5", "1e300", "abc"] {
+        assert_eq!(code(&client.post(&set, &[("daily_budget", budget)]).await).0, 100, "{budget}");
+    }
+    client.post(&set, &[("end_time", "9223372036854775807")]).await;
+    let deep = "campaign{adsets{".repeat(2_000);
+    client.get(&set, &[("fields", &deep)]).await;
+    let far = r#"{"since":"2026-05-01","until":"9999-12-31"}"#;
+    let future = rows(&client, "ACT/insights", &[("time_range", far), ("date_preset", "")]).await;
+    assert!(!future.is_empty());
+}
+
+#[tokio::test]
 async fn recent_days_are_restated_and_settle_and_today_has_no_rows_yet() {
     let client = Client::new(Scenario::default());
     client.pass(HOUR_MS);
