@@ -603,6 +603,35 @@ async fn an_ad_set_holds_at_most_fifty_ads_that_are_not_archived() {
 }
 
 #[tokio::test]
+async fn a_disapproved_ad_and_a_disabled_account_do_not_deliver() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    let ad =
+        client.get(&format!("{set}/ads"), &[]).await["data"][0]["id"].as_str().unwrap().to_owned();
+    assert!(client.sandbox.disapprove(&ad) && !client.sandbox.disapprove(&set));
+    assert_eq!(
+        client.get(&ad, &[("fields", "effective_status")]).await["effective_status"],
+        "DISAPPROVED"
+    );
+    let zone: Zone = "Europe/Berlin".parse().unwrap();
+    let today = zone.day_of(client.sandbox.clock().now());
+    client.pass(4 * DAY_MS);
+    let spends = |from| -> Vec<(String, i64)> {
+        let days = client.sandbox.ledger().days;
+        days.into_iter()
+            .filter(|d| d.day > from && d.spend_minor > 0)
+            .map(|d| (d.adset_id, d.spend_minor))
+            .collect()
+    };
+    let after = spends(today);
+    assert!(!after.is_empty() && after.iter().all(|(id, _)| *id != set));
+    client.sandbox.set_account_status(2);
+    assert_eq!(client.get("ACT", &[("fields", "account_status")]).await["account_status"], 2);
+    client.pass(4 * DAY_MS);
+    assert!(spends(today.plus(5)).is_empty());
+}
+
+#[tokio::test]
 async fn children_of_archived_parents_are_refused() {
     let client = shop();
     let campaign = created(&client.campaign(&[]).await);

@@ -205,9 +205,9 @@ impl World {
                 .flat_map(|labels| {
                     values.iter().map(|v| [labels.clone(), vec![(name.clone(), *v)]].concat())
                 })
+                .take(500)
                 .collect();
         }
-        all.truncate(500);
         all
     }
     /// A single number of a row, as text; also an action type.
