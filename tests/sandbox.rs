@@ -252,6 +252,33 @@ async fn totals_of_the_account_equal_the_sum_of_the_sets_and_of_the_ads() {
 }
 
 #[tokio::test]
+async fn breakdowns_slice_rows_without_losing_or_inventing_anything() {
+    let client = shop();
+    let sum = |rows: &[Value]| -> u64 {
+        rows.iter().map(|r| r["impressions"].as_str().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let whole = rows(&client, "ACT/insights", &[]).await;
+    let sliced = rows(&client, "ACT/insights", &[("breakdowns", "age,gender")]).await;
+    assert_eq!((sliced.len(), sum(&sliced)), (whole.len() * 6, sum(&whole)));
+    assert!(sliced[0]["age"].is_string() && sliced[0]["gender"].is_string());
+}
+
+#[tokio::test]
+async fn absurd_numbers_and_endless_nesting_are_survived() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    for budget in ["9223372036854775807", "-5", "1e300", "abc"] {
+        assert_eq!(code(&client.post(&set, &[("daily_budget", budget)]).await).0, 100, "{budget}");
+    }
+    client.post(&set, &[("end_time", "9223372036854775807")]).await;
+    let deep = "campaign{adsets{".repeat(2_000);
+    client.get(&set, &[("fields", &deep)]).await;
+    let far = r#"{"since":"2026-05-01","until":"9999-12-31"}"#;
+    let future = rows(&client, "ACT/insights", &[("time_range", far), ("date_preset", "")]).await;
+    assert!(!future.is_empty());
+}
+
+#[tokio::test]
 async fn recent_days_are_restated_and_settle_and_today_has_no_rows_yet() {
     let client = Client::new(Scenario::default());
     client.pass(HOUR_MS);
@@ -573,6 +600,35 @@ async fn an_ad_set_holds_at_most_fifty_ads_that_are_not_archived() {
     assert_eq!(code(&client.post("ACT/ads", &ad).await).0, 100);
     client.post(&first, &[("status", "ARCHIVED")]).await;
     created(&client.post("ACT/ads", &ad).await);
+}
+
+#[tokio::test]
+async fn a_disapproved_ad_and_a_disabled_account_do_not_deliver() {
+    let client = shop();
+    let set = client.id("adsets", 0).await;
+    let ad =
+        client.get(&format!("{set}/ads"), &[]).await["data"][0]["id"].as_str().unwrap().to_owned();
+    assert!(client.sandbox.disapprove(&ad) && !client.sandbox.disapprove(&set));
+    assert_eq!(
+        client.get(&ad, &[("fields", "effective_status")]).await["effective_status"],
+        "DISAPPROVED"
+    );
+    let zone: Zone = "Europe/Berlin".parse().unwrap();
+    let today = zone.day_of(client.sandbox.clock().now());
+    client.pass(4 * DAY_MS);
+    let spends = |from| -> Vec<(String, i64)> {
+        let days = client.sandbox.ledger().days;
+        days.into_iter()
+            .filter(|d| d.day > from && d.spend_minor > 0)
+            .map(|d| (d.adset_id, d.spend_minor))
+            .collect()
+    };
+    let after = spends(today);
+    assert!(!after.is_empty() && after.iter().all(|(id, _)| *id != set));
+    client.sandbox.set_account_status(2);
+    assert_eq!(client.get("ACT", &[("fields", "account_status")]).await["account_status"], 2);
+    client.pass(4 * DAY_MS);
+    assert!(spends(today.plus(5)).is_empty());
 }
 
 #[tokio::test]

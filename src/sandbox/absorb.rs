@@ -10,6 +10,9 @@ use super::{
 };
 use crate::domain::{Moment, Zone};
 
+/// Largest amount in minor units: what a day of it comes to in milliseconds still fits 64 bits.
+const MOST: i64 = 50_000_000_000;
+
 /// The shape of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -116,7 +119,9 @@ pub(super) fn absorb(
         let value = match shape {
             Text => params.text(name).map_or(Value::Null, Value::String),
             Amount => match params.int(name)? {
-                Some(n) if n < 0 => return Err(bad("a positive amount in minor units")),
+                Some(n) if n != NO_CAP && !(0..=MOST).contains(&n) => {
+                    return Err(bad("a positive amount in minor units"));
+                }
                 Some(0 | NO_CAP) | None => Value::Null,
                 Some(n) => json!(n.to_string()),
             },
@@ -146,7 +151,7 @@ fn time(params: &Params, name: &str, zone: &Zone) -> Result<Value, Refusal> {
         return Ok(Value::Null);
     }
     let moment = match text.parse::<i64>() {
-        Ok(seconds) => Ok(Moment::from_millis(seconds * 1000)),
+        Ok(seconds) => Ok(Moment::from_millis(seconds.saturating_mul(1000))),
         Err(_) => text.parse::<Moment>(),
     };
     let moment = moment

@@ -42,8 +42,8 @@ impl World {
             let value = period.amount("budget_value").unwrap_or(0);
             match period.text("budget_value_type") {
                 _ if !running => sum,
-                "MULTIPLIER" => sum * value.max(1),
-                _ => sum + value,
+                "MULTIPLIER" => sum.saturating_mul(value.max(1)),
+                _ => sum.saturating_add(value),
             }
         })
     }
@@ -61,7 +61,7 @@ impl World {
             let budget = self.working_budget(node, sharers);
             let live = self.live.entry(*id).or_default();
             live.ms += ms;
-            live.budget_ms += budget.saturating_mul(ms);
+            live.budget_ms = live.budget_ms.saturating_add(budget.saturating_mul(ms));
             live.ads.extend(ads);
         }
     }

@@ -21,6 +21,9 @@ impl World {
         if node.kind == Kind::Ad && node.review > self.now {
             return "PENDING_REVIEW";
         }
+        if node.rejected {
+            return "DISAPPROVED";
+        }
         match node.kind {
             _ if node.status() == "PAUSED" => "PAUSED",
             Kind::Ad if adset == "PAUSED" => "ADSET_PAUSED",
@@ -39,6 +42,7 @@ impl World {
             |n: &Node| n.amount("lifetime_budget").is_some_and(|b| self.spent_by(n.id) >= b);
         if self.effective(adset) != "ACTIVE"
             || capped
+            || !matches!(self.account_status, 1 | 9)
             || !begun(adset)
             || !begun(campaign)
             || ended(adset, "end_time")

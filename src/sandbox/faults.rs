@@ -105,8 +105,10 @@ fn looped(body: &[u8]) -> Vec<u8> {
     let before = page["paging"]["cursors"]["before"].clone();
     if let (Some(text), Some(cursors)) = (before.as_str(), page["paging"].get_mut("cursors")) {
         cursors["after"] = before.clone();
-        let next = format!("https://graph.facebook.com/loop?after={text}");
-        page["paging"]["next"] = serde_json::json!(next);
+        let next = page["paging"]["next"].as_str().and_then(|n| n.rsplit_once("after="));
+        if let Some(looped) = next.map(|(url, _)| format!("{url}after={text}")) {
+            page["paging"]["next"] = serde_json::json!(looped);
+        }
     }
     page.to_string().into_bytes()
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::params::{Params, split};
 
+/// What lies deeper in a field expression is left out.
+const DEEPEST: usize = 6;
+
 /// One requested field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
@@ -22,12 +25,19 @@ pub(super) fn requested(params: &Params) -> Option<Vec<Field>> {
 
 /// Parses a comma-separated field expression.
 pub(super) fn parse(text: &str) -> Vec<Field> {
-    split(text).iter().map(|piece| one(piece)).collect()
+    nested(text, 0)
 }
 
-fn one(piece: &str) -> Field {
+fn nested(text: &str, depth: usize) -> Vec<Field> {
+    if depth > DEEPEST {
+        return Vec::new();
+    }
+    split(text).iter().map(|piece| one(piece, depth)).collect()
+}
+
+fn one(piece: &str, depth: usize) -> Field {
     let (head, sub) = match piece.split_once('{') {
-        Some((head, rest)) => (head, parse(rest.strip_suffix('}').unwrap_or(rest))),
+        Some((head, rest)) => (head, nested(rest.strip_suffix('}').unwrap_or(rest), depth + 1)),
         None => (piece, Vec::new()),
     };
     let mut args = BTreeMap::new();

@@ -24,9 +24,25 @@ struct Sum {
     view_1d: u64,
 }
 
+/// The values of the breakdowns a row stands for, by breakdown.
+pub(super) type Labels = Vec<(String, &'static str)>;
+
+/// Values of the breakdowns this world can slice by; delivery is spread over them evenly.
+const SLICES: [(&str, &[&str]); 8] = [
+    ("age", &["25-34", "35-44", "45-54"]),
+    ("gender", &["female", "male"]),
+    ("publisher_platform", &["facebook", "instagram"]),
+    ("platform_position", &["feed", "instagram_reels"]),
+    ("device_platform", &["mobile_app", "desktop"]),
+    ("impression_device", &["iphone", "android_smartphone", "desktop"]),
+    ("country", &["country"]),
+    ("region", &["Unknown"]),
+];
+
 /// Sums of one object over one bucket.
 #[derive(Debug, Clone)]
 pub(super) struct Figures {
+    labels: Labels,
     /// The object; 0 for the account.
     pub(super) object: Id,
     pub(super) since: Day,
@@ -49,18 +65,17 @@ pub(super) struct Setting {
 }
 
 impl Figures {
-    pub(super) fn new(object: Id, since: Day, until: Day) -> Self {
-        let (spend, impressions, link_clicks, value) = (0, 0, 0, 0);
-        let events = [Sum::default(); 5];
+    pub(super) fn new(object: Id, (since, until): (Day, Day), labels: &Labels) -> Self {
         Self {
+            labels: labels.clone(),
             object,
             since,
             until,
-            spend,
-            impressions,
-            link_clicks,
-            events,
-            value,
+            spend: 0,
+            impressions: 0,
+            link_clicks: 0,
+            events: [Sum::default(); 5],
+            value: 0,
             adsets: BTreeSet::new(),
         }
     }
@@ -177,6 +192,24 @@ pub(super) fn is_metric(name: &str) -> bool {
 }
 
 impl World {
+    /// Every combination of the values of some breakdowns; one empty combination when there are none.
+    pub(super) fn breakdowns(&self, names: &[String]) -> Vec<Labels> {
+        let home: [&'static str; 1] = [self.scenario.countries.first().copied().unwrap_or("US")];
+        let mut all: Vec<Labels> = vec![Vec::new()];
+        for name in names {
+            let known = SLICES.iter().find(|(n, _)| n == name).map_or(&["unknown"][..], |(_, v)| v);
+            let values: Vec<&'static str> =
+                if name == "country" { home.to_vec() } else { known.to_vec() };
+            all = all
+                .iter()
+                .flat_map(|labels| {
+                    values.iter().map(|v| [labels.clone(), vec![(name.clone(), *v)]].concat())
+                })
+                .take(500)
+                .collect();
+        }
+        all
+    }
     /// A single number of a row, as text; also an action type.
     pub(super) fn metric(&self, f: &Figures, name: &str) -> Option<String> {
         let ratio =
@@ -210,6 +243,9 @@ impl World {
             if let Some(value) = self.cell_of(f, name, query) {
                 row.insert(name.clone(), value);
             }
+        }
+        for (name, value) in &f.labels {
+            row.insert(name.clone(), json!(value));
         }
         row.insert("date_start".to_owned(), json!(f.since.to_string()));
         row.insert("date_stop".to_owned(), json!(f.until.to_string()));

@@ -15,6 +15,7 @@ use super::{
     faults::{Faults, NoFaults},
     journal::{LogEntry, mutation, redacted},
     ledger::Ledger,
+    objects::Kind,
     options::Options,
     params::Params,
     request::Incoming,
@@ -102,6 +103,25 @@ impl Sandbox {
         let budget =
             super::num::float(world.working_budget(node, 1)) / super::num::float(world.offset());
         world.audience.true_cpa(node.id, world.level_of(node), budget)
+    }
+    /// Changes `account_status`; only 1 (active) and 9 (in grace period) deliver.
+    pub fn set_account_status(&self, status: i64) {
+        self.lock().world.account_status = status;
+    }
+    /// Ad review refuses an ad for good: it shows DISAPPROVED and does not deliver. False if there is no such ad.
+    pub fn disapprove(&self, ad_id: &str) -> bool {
+        let mut inner = self.lock();
+        let world = &mut inner.world;
+        let found =
+            ad_id.parse().ok().filter(|id| world.nodes.get(id).is_some_and(|n| n.kind == Kind::Ad));
+        let Some(id) = found else { return false };
+        if let Some(node) = world.edit(id) {
+            node.rejected = true;
+        }
+        let (now, before) = (world.now, std::mem::replace(&mut world.actor, Actor::Meta));
+        world.note(now, "ad_review_declined", id, Value::Null);
+        world.actor = before;
+        true
     }
     /// A person edits an object in Ads Manager: the same rules, another name in the activity log, no entry in the
     /// request log. Returns the error body if it is refused.

@@ -39,6 +39,9 @@ impl Default for ServeOptions {
 /// Largest body that is read.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Longest single advance.
+const MOST_SECONDS: f64 = 157_680_000.0;
+
 #[derive(Debug, Clone)]
 struct Shared {
     sandbox: Sandbox,
@@ -146,9 +149,9 @@ fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> Ht
         (&HttpMethod::GET, "clock") => Json(clock()).into_response(),
         (&HttpMethod::POST, "advance") => {
             let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-            let seconds = wanted["seconds"].as_f64().filter(|s| s.is_finite() && *s >= 0.0);
+            let seconds = wanted["seconds"].as_f64().filter(|s| (0.0..=MOST_SECONDS).contains(s));
             let Some(seconds) = seconds else {
-                let text = "advance needs {\"seconds\": n} with n >= 0";
+                let text = "advance needs {\"seconds\": n} with n from 0 to 157680000 (five years)";
                 return (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response();
             };
             sandbox.advance_to(sandbox.clock().now().plus(num::round(seconds * 1000.0)));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     errors::{Answer, Refusal},
-    figures::Figures,
+    figures::{Figures, Labels},
     filters::{Filter, filters},
     objects::{Id, Kind},
     paging::page,
@@ -35,6 +35,7 @@ pub(super) struct Query {
     buckets: Vec<(Day, Day)>,
     pub(super) fields: Vec<String>,
     pub(super) windows: Vec<String>,
+    breakdowns: Vec<Labels>,
     filters: Vec<Filter>,
     sort: Option<(String, bool)>,
     scope: Option<Id>,
@@ -82,7 +83,7 @@ impl World {
         let increment = params.text("time_increment").filter(|_| !several);
         let mut buckets = Vec::new();
         for range in ranges {
-            buckets.extend(split(range, increment.as_deref())?);
+            buckets.extend(split(range, increment.as_deref(), self.today)?);
         }
         let fields =
             params.list("fields").unwrap_or_else(|| vec!["impressions".into(), "spend".into()]);
@@ -92,7 +93,17 @@ impl World {
             (name.to_owned(), descending)
         });
         let windows = params.list("action_attribution_windows").unwrap_or_default();
-        Ok(Query { level, buckets, fields, windows, filters: filters(params)?, sort, scope })
+        let breakdowns = self.breakdowns(&params.list("breakdowns").unwrap_or_default());
+        Ok(Query {
+            level,
+            buckets,
+            fields,
+            windows,
+            breakdowns,
+            filters: filters(params)?,
+            sort,
+            scope,
+        })
     }
     fn ranges(&self, params: &Params) -> Result<Vec<(Day, Day)>, Refusal> {
         let one = |value: &Value| -> Result<(Day, Day), Refusal> {
@@ -225,7 +236,8 @@ impl World {
         let asks = query.filters.iter().any(|f| f.field.ends_with("effective_status"));
         let mut out = Vec::new();
         for (since, until) in &query.buckets {
-            let mut of: BTreeMap<Id, Figures> = BTreeMap::new();
+            let mut of: BTreeMap<(Id, usize), Figures> = BTreeMap::new();
+            let slices = u32::try_from(query.breakdowns.len()).unwrap_or(1);
             for ((day, adset), row) in self.rows.range((*since, 0)..=(*until, u64::MAX)) {
                 let Some(node) = self.nodes.get(adset) else { continue };
                 let shown = row.revealed(self.today.since(*day) - 1);
@@ -246,8 +258,13 @@ impl World {
                     let own = query.scope.and_then(|s| row.ads.iter().position(|a| *a == s));
                     let own = own.and_then(|n| u32::try_from(n).ok());
                     let piece = at.or(own).map_or_else(|| shown.clone(), |n| shown.share(n, parts));
-                    let entry = of.entry(key).or_insert_with(|| Figures::new(key, *since, *until));
-                    entry.add(*adset, &piece, &super::figures::setting(node));
+                    for (n, labels) in (0..slices).zip(&query.breakdowns) {
+                        let slot = (key, usize::try_from(n).unwrap_or(0));
+                        let entry = of
+                            .entry(slot)
+                            .or_insert_with(|| Figures::new(key, (*since, *until), labels));
+                        entry.add(*adset, &piece.share(n, slices), &super::figures::setting(node));
+                    }
                 }
             }
             let gone = |id: &Id| {
@@ -255,7 +272,9 @@ impl World {
                     .get(id)
                     .is_some_and(|n| matches!(self.effective(n), "ARCHIVED" | "DELETED"))
             };
-            of.retain(|id, f| !f.is_empty() && (asks || query.scope == Some(*id) || !gone(id)));
+            of.retain(|(id, _), f| {
+                !f.is_empty() && (asks || query.scope == Some(*id) || !gone(id))
+            });
             out.extend(of.into_values());
         }
         out
@@ -297,7 +316,11 @@ impl World {
 }
 
 /// Cuts a range into buckets.
-fn split((since, until): (Day, Day), increment: Option<&str>) -> Result<Vec<(Day, Day)>, Refusal> {
+fn split(
+    (since, until): (Day, Day),
+    increment: Option<&str>,
+    today: Day,
+) -> Result<Vec<(Day, Day)>, Refusal> {
     let bad = |text: &str| {
         Refusal::new(
             100,
@@ -309,7 +332,7 @@ fn split((since, until): (Day, Day), increment: Option<&str>) -> Result<Vec<(Day
     match increment {
         None | Some("all_days") => out.push((since, until)),
         Some("monthly") => {
-            while from <= until {
+            while from <= until.min(today) {
                 let last = from.date().last_of_month();
                 let last = Day::new(last.year(), last.month(), last.day()).unwrap_or(until);
                 out.push((from, last.min(until)));
@@ -321,7 +344,8 @@ fn split((since, until): (Day, Day), increment: Option<&str>) -> Result<Vec<(Day
             if !(1..=90).contains(&step) {
                 return Err(bad(text));
             }
-            while from <= until {
+            // The future has no rows; it is not worth a bucket a day.
+            while from <= until.min(today) {
                 out.push((from, from.plus(step - 1).min(until)));
                 from = from.plus(step);
             }

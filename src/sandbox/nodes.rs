@@ -196,7 +196,7 @@ impl World {
                 let local = self.now.timestamp().to_zoned(self.zone().time_zone().clone());
                 json!(f64::from(local.offset().seconds()) / 3600.0)
             }
-            "account_status" => json!(1),
+            "account_status" => json!(self.account_status),
             "disable_reason" | "is_personal" => json!(0),
             "age" => json!(400.0),
             "amount_spent" => {

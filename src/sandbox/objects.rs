@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub(super) busy: Moment,
     /// In review until then (ads).
     pub(super) review: Moment,
+    /// Review refused it (ads).
+    pub(super) rejected: bool,
     /// It was switched on once: its event can no longer change.
     pub(super) published: bool,
     /// Last significant edit (ad sets).
@@ -82,6 +84,7 @@ impl Node {
             visible: now,
             busy: now,
             review: now,
+            rejected: false,
             published: false,
             significant: now,
             base_budget: 0,

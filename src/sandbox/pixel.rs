@@ -34,7 +34,7 @@ impl World {
             let read = text.and_then(|t| {
                 t.parse::<i64>()
                     .ok()
-                    .map(|s| Moment::from_millis(s * 1000))
+                    .map(|s| Moment::from_millis(s.saturating_mul(1000)))
                     .or_else(|| t.parse().ok())
             });
             read.unwrap_or(default)

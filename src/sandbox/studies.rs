@@ -20,7 +20,7 @@ fn seconds(params: &Params, name: &str) -> Result<Option<Moment>, Refusal> {
     let read = text
         .parse::<i64>()
         .ok()
-        .map(|s| Moment::from_millis(s * 1000))
+        .map(|s| Moment::from_millis(s.saturating_mul(1000)))
         .or_else(|| text.parse().ok());
     read.map(Some)
         .ok_or_else(|| Refusal::new(100, format!("(#100) Param {name} must be a timestamp")))

@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) budgets: Vec<BudgetPoint>,
     pub(super) usage: Usage,
     pub(super) actor: Actor,
+    /// `account_status`: 1 active, 2 disabled, 9 in grace period, …
+    pub(super) account_status: i64,
     last_id: Id,
     draws: u64,
 }
@@ -83,6 +85,7 @@ impl World {
             budgets: Vec::new(),
             usage: Usage::new(options.tier),
             actor: Actor::Person,
+            account_status: 1,
             last_id: 120_210_000_000_000_000
                 + num::mix(&[scenario.seed, 9]) % 1_000_000_000 * 1_000,
             draws: 0,
