@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     domain::{Moment, policy::Mode},
     graph::{Client, HttpTransport, Link, Options, Secrets, Timeouts, Writer},
     ports::{AgentHold, BoxFuture, Clock, MetaError, Request, StoreError, SystemClock, Transport},
-    store::{Access, SqliteStore},
+    store::{Access, AnchorFile, SqliteStore},
 };
 
 /// Any transport, as one type.
@@ -108,6 +109,12 @@ pub struct Parts {
     pub clock: AnyClock,
     /// What the account is configured with.
     pub account: AccountConfig,
+    /// Backups kept.
+    pub keep_backups: usize,
+    /// Seals audit heads; None = the key file beside the database.
+    pub head_key: Option<SecretString>,
+    /// Where audit heads are copied to besides the anchor file and the log.
+    pub heads_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -141,9 +148,9 @@ impl Parts {
             seed,
         };
         let link = Link::new(transport, Arc::clone(&clock), Secrets::new(token, app), options);
-        let writes =
+        let may_write =
             matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
-        let writer = writes.then(|| Writer::new(Arc::clone(&link)));
+        let writer = may_write.then(|| Writer::new(Arc::clone(&link)));
         let switch = StopFile::of(store.dir());
         Ok(Self {
             store,
@@ -152,6 +159,9 @@ impl Parts {
             switch,
             clock,
             account: account.clone(),
+            keep_backups: 48,
+            heads_file: None,
+            head_key: None,
         })
     }
 
@@ -167,6 +177,20 @@ impl Parts {
             policy: &self.account.policy,
             actor,
         }
+    }
+
+    /// No write side, whatever the mode: what `plan` works with.
+    pub fn no_hands<'a>() -> Option<&'a Hands<'a, Writer<AnyTransport>, StopFile>> {
+        None
+    }
+
+    fn copies(&self) -> Copies<'_> {
+        Copies { key: self.head_key.as_ref(), elsewhere: self.heads_file.as_deref() }
+    }
+
+    /// Copies the newest audit head out of the database: a line in the anchor file and in the log.
+    pub async fn anchor(&self) -> Result<(), StoreError> {
+        copy_head_out(&self.store, &self.copies()).await
     }
 
     /// The write side with its switch, where the mode writes.
@@ -278,7 +302,11 @@ impl Parts {
             desk: self.desk("agent"),
             hands: self.hands(),
             schedules: self.account.schedules_in(zone),
-            upkeep: History { store: &self.store },
+            upkeep: History {
+                store: &self.store,
+                keep_backups: self.keep_backups,
+                copies: self.copies(),
+            },
         }
     }
 }
@@ -298,6 +326,46 @@ pub type Running<'a> = crate::daemon::run::Agent<
 #[derive(Debug)]
 pub struct History<'a> {
     store: &'a SqliteStore,
+    keep_backups: usize,
+    copies: Copies<'a>,
+}
+
+/// How and where heads are copied out.
+#[derive(Debug)]
+struct Copies<'a> {
+    key: Option<&'a SecretString>,
+    elsewhere: Option<&'a Path>,
+}
+
+/// The anchor file of a state directory, sealed with the configured key where there is one.
+pub fn anchor_file(dir: &Path, key: Option<&SecretString>) -> Result<AnchorFile, StoreError> {
+    let file = AnchorFile::open(dir)?;
+    Ok(match key {
+        Some(key) => file.keyed(key.expose_secret().as_bytes()),
+        None => file,
+    })
+}
+
+async fn copy_head_out(store: &SqliteStore, copies: &Copies<'_>) -> Result<(), StoreError> {
+    let head = crate::ports::Store::head(store).await?;
+    let file = anchor_file(store.dir(), copies.key)?;
+    // Nothing new to copy out is no reason for another line.
+    let known = file.read().ok().and_then(|a| a.heads.last().map(|h| h.seq));
+    if known == Some(head.seq) || head.seq == 0 {
+        return Ok(());
+    }
+    file.append(&head)?;
+    if let Some(path) = copies.elsewhere {
+        let line = format!("{}\n", file.line(&head));
+        let copied = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let copied = copied.and_then(|mut f| std::io::Write::write_all(&mut f, line.as_bytes()));
+        // The anchor file has it; a second medium that fails is worth a person's attention, not a stop.
+        if let Err(e) = copied {
+            tracing::error!(path = %path.display(), "cannot copy the audit head: {e}");
+        }
+    }
+    tracing::info!(target: "rungwise::anchor", seq = head.seq, "audit head {}", file.line(&head));
+    Ok(())
 }
 
 impl crate::daemon::run::Upkeep for History<'_> {
@@ -307,10 +375,33 @@ impl crate::daemon::run::Upkeep for History<'_> {
     async fn verify_audit(&self) -> Result<(), String> {
         self.store.verify_audit().await.map(|_| ()).map_err(|e| e.to_string())
     }
+    async fn anchor(&self) -> Result<(), StoreError> {
+        copy_head_out(self.store, &self.copies).await
+    }
     async fn backup(&self, now: Moment) -> Result<(), String> {
         let dir = self.store.dir().join("backups");
         std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let to = dir.join(format!("backup-{}.db", now.seconds()));
-        self.store.backup(&to).await.map(|_| ()).map_err(|e| e.to_string())
+        self.store.backup(&to).await.map_err(|e| e.to_string())?;
+        prune(&dir, self.keep_backups).map_err(|e| e.to_string())
     }
+}
+
+/// Removes all but the newest `keep` backups; only files of our own naming.
+fn prune(dir: &Path, keep: usize) -> std::io::Result<()> {
+    let mut ours = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let taken_at = name.strip_prefix("backup-").and_then(|n| n.strip_suffix(".db"));
+        if let Some(seconds) = taken_at.and_then(|n| n.parse::<i64>().ok()) {
+            ours.push((seconds, entry.path()));
+        }
+    }
+    ours.sort();
+    let old = ours.len().saturating_sub(keep.max(1));
+    for (_, path) in ours.into_iter().take(old) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }

@@ -15,7 +15,9 @@ use crate::{
         Moment, ObjectId, Status,
         climb::PlanOutcome,
         guard::{self, Blocked},
-        plan::{Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan},
+        plan::{
+            Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan, PlanHash,
+        },
         write_log::{Entry, WriteStatus},
     },
     ports::{
@@ -207,6 +209,7 @@ where
             stopped: self.door.switch.stopped(),
             managed_daily_minor: self.door.managed_daily_minor,
             raises_minor: raises,
+            money: &self.plan().money,
             moved_at: &moved_at,
             no_raises: self.door.no_raises,
         };
@@ -430,8 +433,20 @@ pub fn missing_promise(
 async fn moved_at<S: Store, R: MetaRead, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Vec<Moment>> {
     let day_ago = desk.clock.now().plus(-crate::domain::DAY_MS);
     let all = desk.store.intents(None).await?;
-    let recent = all.into_iter().filter(|i| i.at >= day_ago && i.creates.is_none());
-    Ok(recent.map(|i| i.at).collect())
+    let mut plans: BTreeMap<PlanHash, Plan> = BTreeMap::new();
+    let mut moved = Vec::new();
+    for intent in all.into_iter().filter(|i| i.at >= day_ago && i.creates.is_none()) {
+        if !plans.contains_key(&intent.plan) {
+            for row in desk.store.plans_like(intent.plan.as_str()).await? {
+                plans.insert(row.hash.clone(), crate::app::views::plan_of(&row)?);
+            }
+        }
+        let action = plans.get(&intent.plan).and_then(|p| p.action(&intent.action));
+        if action.is_none_or(|a| guard::moves_money(&a.op)) {
+            moved.push(intent.at);
+        }
+    }
+    Ok(moved)
 }
 
 fn not_sent(action: &Action, why: &str) -> crate::ports::MetaError {

@@ -130,6 +130,11 @@ async fn raises_off<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
 ) -> Result<Vec<String>> {
     let mut why = Vec::new();
+    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
+    let today = zone.map(|z| z.day_of(desk.clock.now()));
+    if let Some((name, _)) = today.and_then(|day| desk.policy.blackout_on(day)) {
+        why.push(format!("blackout {name}"));
+    }
     for intent in desk.store.intents(None).await? {
         let log = intent.entries.iter().map(|(_, e)| *e);
         if crate::domain::write_log::WriteStatus::fold(log)

@@ -29,5 +29,6 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
     };
     let user = context::user();
     let done = app::tick::tick(parts.desk(&user), Some(&hands), Scope { decide: false }).await?;
+    parts.anchor().await?;
     report(&done, out)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ended, Ending, args, context, output::Output};
-use crate::{boot::Role, domain::audit::Link, ports::Store, store::AnchorFile};
+use crate::{boot::Role, domain::audit::Link, ports::Store};
 
 /// Links read at a time.
 const PAGE: u32 = 1_000;
@@ -31,7 +31,7 @@ pub async fn run(args: &args::Args, audit: &args::Audit, out: &Output) -> Ended 
             }
         }
         args::AuditWhat::Verify => {
-            let anchors = AnchorFile::open(&context.dir)?.read()?;
+            let anchors = context.anchors()?.read()?;
             let head = store.verify_audit_against(&anchors.heads).await?;
             if out.json {
                 out.document(&json!({ "records": head.seq, "verified": true, "head": head.hash.as_str(), "anchors": anchors.heads.len() }))?;
@@ -46,7 +46,7 @@ pub async fn run(args: &args::Args, audit: &args::Audit, out: &Output) -> Ended 
         }
         args::AuditWhat::Anchor => {
             let head = store.verify_audit().await?;
-            let file = AnchorFile::open(&context.dir)?;
+            let file = context.anchors()?;
             file.append(&head)?;
             out.line(&file.line(&head))?;
         }

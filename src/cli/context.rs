@@ -14,7 +14,7 @@ use crate::{
     config::{self, AccountConfig, Config},
     domain::AccountId,
     ports::{Clock, SystemClock},
-    store::SqliteStore,
+    store::{AnchorFile, SqliteStore},
     telemetry,
 };
 
@@ -53,6 +53,11 @@ impl Context {
     pub async fn store(&self, role: Role) -> Result<SqliteStore, Failure> {
         Ok(boot::open_store(&self.dir, &self.account, role).await?)
     }
+    /// The file of copied audit heads.
+    pub fn anchors(&self) -> Result<AnchorFile, Failure> {
+        let key = self.config.audit.key.as_ref().map(|k| &k.value);
+        Ok(boot::anchor_file(&self.dir, key)?)
+    }
     /// Everything an agent works with; takes the lock.
     pub async fn agent(
         &self,
@@ -62,16 +67,17 @@ impl Context {
         })?;
         let store = self.store(Role::Agent).await?;
         let (transport, clock, sandbox) = boot::outside(&self.account).await?;
-        let parts = Parts::assemble(store, &self.account, transport, clock, None)?;
+        let mut parts = Parts::assemble(store, &self.account, transport, clock, None)?;
+        parts.head_key = self.config.audit.key.as_ref().map(|k| k.value.clone());
+        parts.heads_file.clone_from(&self.config.audit.heads_file);
+        parts.keep_backups = usize::try_from(self.config.store.keep_backups).unwrap_or(usize::MAX);
         Ok((parts, sandbox))
     }
 }
 
 /// The user name of the session, for the audit log.
 pub fn user() -> String {
-    let env = config::environment();
-    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|key| env.get(*key)).cloned();
-    name.unwrap_or_else(|| "unknown user".to_owned())
+    config::session_user().unwrap_or_else(|| "unknown user".to_owned())
 }
 
 /// `config …`.

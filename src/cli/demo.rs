@@ -56,19 +56,20 @@ pub async fn run(args: &args::Args, demo: &args::Demo, out: &Output) -> Ended {
     let transport: AnyTransport = Arc::new(world.clone());
     let clock: AnyClock = Arc::new(Driver(world.clone()));
     let parts = Parts::assemble(store, &account, transport, clock, Some(demo.seed))?;
-    let mut story = Story { out, parts: &parts, bar: progress(out, demo.weeks), told: Vec::new() };
-    story.open(demo).await?;
+    let mut teller = Story { out, parts: &parts, bar: progress(out, demo.weeks), told: Vec::new() };
+    teller.open(demo)?;
     let end = start.plus(i64::from(demo.weeks).saturating_mul(7 * DAY_MS));
     while parts.clock.now() < end {
-        story.pass().await?;
+        teller.pass().await?;
         world.advance_to(parts.clock.now().plus(PASS_HOURS * HOUR_MS));
         let weeks = parts.clock.now().since(start) / (7 * DAY_MS);
-        story.bar.set_position(u64::try_from(weeks).unwrap_or(0));
+        teller.bar.set_position(u64::try_from(weeks).unwrap_or(0));
     }
-    story.bar.finish_and_clear();
+    teller.bar.finish_and_clear();
+    parts.anchor().await?;
     let summary = summary(&parts, &world, demo, start).await?;
     if !out.json {
-        tell(&summary, &parts, &dir, out)?;
+        tell(&summary, &dir, out)?;
     }
     if out.json {
         out.compact(&summary)?;
@@ -152,7 +153,7 @@ impl Story<'_> {
         crate::domain::Zone::utc().local(self.parts.clock.now())
     }
 
-    async fn open(&mut self, demo: &args::Demo) -> Result<(), Failure> {
+    fn open(&self, demo: &args::Demo) -> Result<(), Failure> {
         self.say(&format!(
             "A small shop sells about a dozen a week and optimises for Purchase, so its ad set never leaves learning.\n\
              Demand grows about {:.0} % in 26 weeks. Seed {}, {} weeks, mode {}.\n",
@@ -165,8 +166,6 @@ impl Story<'_> {
 
     /// One pass of the agent, then the person of the demo says yes to what was filed, then the rest of the pass.
     async fn pass(&mut self) -> Result<(), Failure> {
-        let zone = &self.parts.account.schedules;
-        let _ = zone;
         let hour = self.parts.clock.now().timestamp().to_zoned(jiff::tz::TimeZone::UTC).hour();
         let mut scope = Scope { decide: i64::from(hour) < PASS_HOURS };
         for _ in 0..8 {
@@ -319,7 +318,7 @@ async fn summary(
     }))
 }
 
-fn tell(summary: &Value, parts: &Parts, dir: &std::path::Path, out: &Output) -> super::Said {
+fn tell(summary: &Value, dir: &std::path::Path, out: &Output) -> super::Said {
     let text = |key: &str| match summary.get(key) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "undefined (no conversions)".to_owned(),
@@ -362,7 +361,6 @@ fn tell(summary: &Value, parts: &Parts, dir: &std::path::Path, out: &Output) -> 
     let chain = if verified { "chain verified" } else { "CHAIN BROKEN" };
     out.line(&format!("audit           {records} records, {chain}; {} writes", text("writes")))?;
     let shown = dir.display();
-    let _ = parts;
     out.line(&format!("database        {shown}"))?;
     out.line(&format!(
         "  rungwise --dir {shown} status | show --all | explain | audit log | replay --all"

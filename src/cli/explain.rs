@@ -56,7 +56,7 @@ pub async fn run(args: &args::Args, explain: &args::Explain, out: &Output) -> En
 }
 
 fn note(row: &DecisionRow, decision: &Decision, out: &Output) -> super::Said {
-    out.line(&format!("{}", decision.conclusion))?;
+    out.line(&decision.conclusion)?;
     out.line(&format!("  decision {} at {}, {}", row.id, row.at, decision.trail.join(" > ")))?;
     for reason in &decision.reasons {
         out.line(&format!("  - {reason}"))?;

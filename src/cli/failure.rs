@@ -26,6 +26,7 @@ impl Failure {
         Self { what: what.into(), hint: Some(hint.into()), ending }
     }
     /// Stdout cannot be written.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
     pub fn output(e: std::io::Error) -> Self {
         Self { what: format!("cannot write to stdout: {e}"), hint: None, ending: Ending::Failed }
     }

@@ -3,9 +3,7 @@
 use super::{Ended, Ending, Failure, args, context, output::Output, show};
 use crate::{
     app::{self, tick::Scope, views},
-    boot::AnyTransport,
-    daemon::stop::StopFile,
-    graph::Writer,
+    boot::Parts,
     ports::Store,
 };
 
@@ -14,9 +12,10 @@ pub async fn run(args: &args::Args, plan: &args::Plan, out: &Output) -> Ended {
     let context = context::open(args)?;
     let (parts, _) = context.agent().await?;
     // Without hands: whatever the mode, planning never holds the write side.
-    let none: Option<&app::tick::Hands<'_, Writer<AnyTransport>, StopFile>> = None;
     let user = context::user();
-    let done = app::tick::tick(parts.desk(&user), none, Scope { decide: true }).await?;
+    let scope = Scope { decide: true };
+    let done = app::tick::tick(parts.desk(&user), Parts::no_hands(), scope).await?;
+    parts.anchor().await?;
     for alarm in &done.alarms {
         out.say(&format!("alarm: {alarm}"));
     }

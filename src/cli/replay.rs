@@ -22,7 +22,7 @@ pub async fn run(args: &args::Args, which: &args::Replay, out: &Output) -> Ended
         match replay::replay(&store, row).await? {
             Replayed::Same => {}
             Replayed::Differs(at) => {
-                wrong.push(format!("{}: other bytes from byte {at} on", row.id))
+                wrong.push(format!("{}: other bytes from byte {at} on", row.id));
             }
             Replayed::NoEvidence(why) => wrong.push(format!("{}: {why}", row.id)),
         }

@@ -42,7 +42,7 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
                 }
             }
             Err(e) => {
-                tracing::error!(job, "a pass failed: {e}; it is tried again at its next slot")
+                tracing::error!(job, "a pass failed: {e}; it is tried again at its next slot");
             }
         })
         .await?;

@@ -34,6 +34,7 @@ pub async fn run(args: &args::Args, tick: &args::Tick, out: &Output) -> Ended {
     let hands = parts.hands();
     let scope = Scope { decide: !tick.no_decide };
     let done = app::tick::tick(parts.desk("agent"), hands.as_ref(), scope).await?;
+    parts.anchor().await?;
     report(&done, out)
 }
 

@@ -21,6 +21,12 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The user name of the session, for the audit log.
+pub fn session_user() -> Option<String> {
+    let named = |key: &str| std::env::var_os(key).map(|v| v.to_string_lossy().into_owned());
+    ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(named).filter(|name| !name.is_empty())
+}
+
 /// The layer of the environment for one account, or for what all share.
 ///
 /// A secret can be given per account: `RUNGWISE_API_TOKEN_ACT_123` beats `RUNGWISE_API_TOKEN` for account 123.

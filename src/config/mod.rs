@@ -18,7 +18,7 @@ mod secret;
 mod units;
 
 pub use account::{AccountConfig, ApiConfig, BaseUrl};
-pub use environment::environment;
+pub use environment::{environment, session_user};
 pub use error::ConfigError;
 pub use load::{AuditConfig, Config, LogConfig, LogFormat, StoreConfig, from_toml, load};
 pub use origin::{Effective, Origin};

@@ -26,6 +26,8 @@ pub trait Upkeep {
     fn check_file(&self) -> Result<(), StoreError>;
     /// Reads the whole audit chain; the error is for people.
     fn verify_audit(&self) -> impl Future<Output = Result<(), String>>;
+    /// Copies the newest head of the audit chain out of the database.
+    fn anchor(&self) -> impl Future<Output = Result<(), StoreError>>;
     /// Makes a verified copy.
     fn backup(&self, now: Moment) -> impl Future<Output = Result<(), String>>;
 }
@@ -83,7 +85,9 @@ where
 
     /// One pass over everything.
     pub async fn pass(&self, scope: Scope) -> Result<Ticked, AppError> {
-        app::tick::tick(self.desk, self.hands.as_ref(), scope).await
+        let done = app::tick::tick(self.desk, self.hands.as_ref(), scope).await;
+        self.upkeep.anchor().await?;
+        done
     }
 
     /// What a job does. Every pass also settles doubts, watches for drift and checks the token.
@@ -117,14 +121,12 @@ where
     async fn next_due(&self, now: Moment) -> Result<Option<(Job, Moment)>, StoreError> {
         let mut due: Option<(Job, Moment)> = None;
         for (job, schedule) in &self.schedules {
-            let last = match self.desk.store.last_slot(job.as_str()).await? {
-                Some(last) => last,
-                // A job that never ran starts with the next slot; remembering the start keeps it from catching up.
-                None => {
-                    self.claim(*job, now).await?;
-                    now
-                }
-            };
+            let known = self.desk.store.last_slot(job.as_str()).await?;
+            // A job that never ran starts with the next slot; remembering the start keeps it from catching up.
+            if known.is_none() {
+                self.claim(*job, now).await?;
+            }
+            let last = known.unwrap_or(now);
             if let Some(slot) = schedule.due_slots(last, now)
                 && due.is_none_or(|(_, earliest)| slot < earliest)
             {

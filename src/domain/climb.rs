@@ -607,7 +607,6 @@ impl Climb {
         built: &Built,
         today: Day,
     ) -> (Self, Vec<Effect>) {
-        use PlanOutcome::{Done, Expired, Failed, Rejected, Stale};
         match (&self.state, kind, outcome) {
             (State::Proposed { route }, PlanKind::Clone, Done) => {
                 let (challenger, rule) = (built.challenger.clone(), built.rule.clone());
@@ -743,6 +742,8 @@ impl Climb {
         }
     }
 }
+
+use PlanOutcome::{Done, Expired, Failed, Rejected, Stale};
 
 /// Plans one climb may make before it asks a person: a closing plan that keeps failing must not loop for ever.
 const MAX_PLANS: u32 = 12;

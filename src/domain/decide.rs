@@ -341,7 +341,7 @@ impl Work<'_> {
         });
         let why = fired.or(over)?;
         let meter = self.out.meter.as_ref()?;
-        let text = format!(
+        let sentence = format!(
             "stop-loss ({why}): the challenger cost {:.2} {} more than its purchases were worth at the incumbent's \
              cost, evidence {:.1} to 1",
             meter.excess_spend / 100.0
@@ -349,7 +349,7 @@ impl Work<'_> {
             self.evidence.currency,
             meter.e_value
         );
-        self.conclude(text);
+        self.conclude(sentence);
         Some(self.verdict(test, Verdict::Aborted))
     }
 

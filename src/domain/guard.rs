@@ -5,7 +5,7 @@
 
 use super::{
     DAY_MS, HOUR_MS, Moment, Money, Status,
-    plan::{Action, Op},
+    plan::{Action, MoneyAtRisk, ObjectKind, Op},
     policy::{Mode, Policy},
 };
 
@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     pub managed_daily_minor: i64,
     /// How much this write raises that sum, in minor units; negative for cuts.
     pub raises_minor: i64,
+    /// What the plan says it can cost.
+    pub money: &'a MoneyAtRisk,
     /// When earlier money-moving writes were begun.
     pub moved_at: &'a [Moment],
     /// Why raises are off, if they are: stale data, unverified history, …
@@ -48,6 +50,14 @@ pub enum Blocked {
         /// The cap.
         cap: Money,
     },
+    /// The climb could cost more than one climb may.
+    #[error("the plan can cost {would}, over limits.max_spend_per_climb {cap}")]
+    ClimbCap {
+        /// What the plan can cost.
+        would: Money,
+        /// The cap.
+        cap: Money,
+    },
     /// Too many money-moving writes in the last hour or day.
     #[error("{count} money-moving writes in the last {window} reach the cap of {cap}")]
     Rate {
@@ -70,10 +80,13 @@ impl Blocked {
     }
 }
 
-/// True for writes that can change what is spent: switching on or off, and budgets. Creations are PAUSED.
+/// True for writes that can change what is spent: a campaign's switch, and budgets. Creations are PAUSED, and ads and ad
+/// sets are only ever switched while their campaign is off.
 pub fn moves_money(op: &Op) -> bool {
     match op {
-        Op::SetStatus { to, .. } => matches!(to, Status::Active | Status::Paused),
+        Op::SetStatus { kind, to, .. } => {
+            *kind == ObjectKind::Campaign && matches!(to, Status::Active | Status::Paused)
+        }
         Op::SetDailyBudget { .. } => true,
         Op::CreateCampaign { .. }
         | Op::CreateAdSet { .. }
@@ -99,6 +112,10 @@ pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     if facts.raises_minor > 0 {
         if let Some(why) = facts.no_raises.first() {
             return Err(Blocked::NoRaises(why.clone()));
+        }
+        let (would, cap) = (facts.money.extra_total, limits.max_spend_per_climb);
+        if would.currency() != cap.currency() || would > cap {
+            return Err(Blocked::ClimbCap { would, cap });
         }
         let would = facts.managed_daily_minor.saturating_add(facts.raises_minor);
         let cap = limits.max_daily_spend;

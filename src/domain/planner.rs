@@ -207,7 +207,7 @@ impl Wish<'_> {
         let spend_cap = (bound.is_some() && floor_allows).then_some(total);
         let name = self.name("campaign", &campaign.name, &route.to);
         let mut expects =
-            vec![self.expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
+            vec![Self::expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
         expects.extend(budget_expectations(self.source));
         Draft {
             key: "campaign".to_owned(),
@@ -235,7 +235,7 @@ impl Wish<'_> {
         end_time: Option<Moment>,
     ) -> Result<Draft, Refusal> {
         let rung = self.rung(&route.to)?;
-        let expects = vec![self.expect(
+        let expects = vec![Self::expect(
             &set.id,
             ObjectKind::AdSet,
             Aspect::Optimisation,
@@ -323,7 +323,7 @@ impl Wish<'_> {
         }
         for (i, ad) in built.ads.iter().enumerate() {
             let target = Target::from(&ad.id);
-            actions.push(self.switch(
+            actions.push(Self::switch(
                 &format!("ad.{}", i + 1),
                 target,
                 ObjectKind::Ad,
@@ -334,21 +334,21 @@ impl Wish<'_> {
         for (i, set) in built.adsets.iter().enumerate() {
             let target = Target::from(&set.id);
             let key = format!("adset.{}", i + 1);
-            actions.push(self.switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET));
+            actions.push(Self::switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET));
         }
         if placed {
             let target = Target::from(&self.source.campaign.id);
             let mut off =
-                self.switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
+                Self::switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
             off.expects.extend(budget_expectations(self.source));
             actions.push(off);
         }
         let target = Target::from(&built.campaign.id);
         let mut on =
-            self.switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
+            Self::switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
         on.expects.extend(budget_expectations(built));
         if !placed {
-            on.expects.push(self.expect(
+            on.expects.push(Self::expect(
                 &self.source.campaign.id,
                 ObjectKind::Campaign,
                 Aspect::Status,
@@ -395,12 +395,19 @@ impl Wish<'_> {
         let test = self.test()?;
         let built = self.built()?;
         let mut actions = Vec::new();
-        self.lift_bounds(test, built, &mut actions);
+        Self::lift_bounds(test, built, &mut actions);
         let ramp = self.ramp(test.challenger_budget, test.run_rate)?;
         let first_cut =
             test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
         if first_cut.is_positive() && first_cut < self.run_rate()? {
-            self.set_budget("cut.0", self.source, self.run_rate()?, first_cut, None, &mut actions)?;
+            Self::set_budget(
+                "cut.0",
+                self.source,
+                self.run_rate()?,
+                first_cut,
+                None,
+                &mut actions,
+            )?;
         }
         let mut winner = test.challenger_budget;
         let mut loser = first_cut;
@@ -408,7 +415,7 @@ impl Wish<'_> {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
             if left.is_positive() {
-                self.set_budget(
+                Self::set_budget(
                     &format!("cut.{n}"),
                     self.source,
                     loser,
@@ -419,7 +426,7 @@ impl Wish<'_> {
             } else {
                 actions.push(self.pause_loser(Some(step.at)));
             }
-            self.set_budget(
+            Self::set_budget(
                 &format!("raise.{n}"),
                 built,
                 winner,
@@ -457,7 +464,8 @@ impl Wish<'_> {
 
     fn pause_loser(&self, not_before: Option<Moment>) -> Draft {
         let target = Target::from(&self.source.campaign.id);
-        let mut off = self.switch("loser", target, ObjectKind::Campaign, Status::Paused, OFF_LOSER);
+        let mut off =
+            Self::switch("loser", target, ObjectKind::Campaign, Status::Paused, OFF_LOSER);
         off.not_before = not_before;
         off
     }
@@ -466,10 +474,15 @@ impl Wish<'_> {
         let test = self.test()?;
         let built = self.built()?;
         let target = Target::from(&built.campaign.id);
-        let mut actions =
-            vec![self.switch("challenger", target, ObjectKind::Campaign, Status::Paused, OFF_TEST)];
+        let mut actions = vec![Self::switch(
+            "challenger",
+            target,
+            ObjectKind::Campaign,
+            Status::Paused,
+            OFF_TEST,
+        )];
         if let Some(rule) = &test.rule {
-            actions.push(self.delete_rule(rule));
+            actions.push(Self::delete_rule(rule));
         }
         let now = self.run_rate()?;
         let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
@@ -497,10 +510,10 @@ impl Wish<'_> {
         let built = self.built()?;
         let off = Target::from(&built.campaign.id);
         let on = Target::from(&self.source.campaign.id);
-        let mut back = self.switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
+        let mut back = Self::switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
         back.expects.extend(budget_expectations(self.source));
         let actions = vec![
-            self.switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED),
+            Self::switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED),
             back,
         ];
         Ok(DraftPlan {
@@ -515,8 +528,14 @@ impl Wish<'_> {
     fn clean_up_plan(&self) -> Result<DraftPlan, Refusal> {
         let built = self.built()?;
         let target = Target::from(&built.campaign.id);
-        let actions =
-            vec![self.switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY)];
+        let mut actions = Vec::new();
+        if built.campaign.status == Status::Active {
+            // An activation that failed at its very end may have left it on.
+            let on = target.clone();
+            actions.push(Self::switch("off", on, ObjectKind::Campaign, Status::Paused, OFF_TEST));
+        }
+        let away = Self::switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY);
+        actions.push(away);
         Ok(DraftPlan {
             title: "Archive the challenger that was never turned on".to_owned(),
             money: self.no_money("an archived campaign can be read but not turned on again")?,
@@ -528,7 +547,7 @@ impl Wish<'_> {
 
     /// At a promotion the bound moves to the approved run-rate before the loser is cut, so that a dead daemon never
     /// leaves the account dark.
-    fn lift_bounds(&self, test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
+    fn lift_bounds(test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
         for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| s.end_time.is_some()) {
             actions.push(Draft {
                 key: format!("unbound.{}", i.saturating_add(1)),
@@ -548,11 +567,11 @@ impl Wish<'_> {
             });
         }
         if let Some(rule) = &test.rule {
-            actions.push(self.delete_rule(rule));
+            actions.push(Self::delete_rule(rule));
         }
     }
 
-    fn delete_rule(&self, rule: &super::ObjectId) -> Draft {
+    fn delete_rule(rule: &super::ObjectId) -> Draft {
         Draft {
             key: "rule".to_owned(),
             op: Op::DeleteRule { rule: Target::Id(rule.clone()) },
@@ -573,14 +592,7 @@ impl Wish<'_> {
         }
     }
 
-    fn switch(
-        &self,
-        key: &str,
-        object: Target,
-        kind: ObjectKind,
-        to: Status,
-        reason: &str,
-    ) -> Draft {
+    fn switch(key: &str, object: Target, kind: ObjectKind, to: Status, reason: &str) -> Draft {
         let expected = match to {
             Status::Active | Status::Archived => Some("PAUSED"),
             Status::Paused => Some("ACTIVE"),
@@ -599,7 +611,7 @@ impl Wish<'_> {
         Draft { key: key.to_owned(), op, expects, not_before: None, reason: reason.to_owned() }
     }
 
-    fn expect<'i, I>(&self, id: &'i I, kind: ObjectKind, aspect: Aspect, value: &str) -> Expectation
+    fn expect<'i, I>(id: &'i I, kind: ObjectKind, aspect: Aspect, value: &str) -> Expectation
     where
         Target: From<&'i I>,
     {
@@ -621,7 +633,7 @@ impl Wish<'_> {
         let mut from = tree.daily_budget_when_on().ok_or(Refusal::Range)?;
         for (i, step) in steps.iter().enumerate() {
             let key = format!("{name}.{}", i.saturating_add(1));
-            self.set_budget(&key, tree, from, step.to, Some(step.at), actions)?;
+            Self::set_budget(&key, tree, from, step.to, Some(step.at), actions)?;
             from = step.to;
         }
         Ok(())
@@ -629,7 +641,6 @@ impl Wish<'_> {
 
     /// One change of a tree's daily budget: one write for a campaign budget, one per live ad set otherwise.
     fn set_budget(
-        &self,
         key: &str,
         tree: &Tree,
         from: Money,

@@ -88,6 +88,13 @@ impl AnchorFile {
         Ok(Self { path: dir.join(ANCHOR_FILE), key })
     }
 
+    /// The same file sealed with another key, for a key that is kept away from this machine's disk. Its heads verify
+    /// only with that key.
+    #[must_use]
+    pub fn keyed(self, key: &[u8]) -> Self {
+        Self { key: key.to_vec(), ..self }
+    }
+
     /// The line that anchors `head`, without its end; also what is written to the log for copies elsewhere.
     pub fn line(&self, head: &Head) -> String {
         format!("{} {} {}", head.seq, head.hash, head.seal(&self.key))

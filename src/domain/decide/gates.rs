@@ -152,8 +152,8 @@ fn rest(evidence: &Evidence, climb: &Climb, route: &Route) -> Option<Gate> {
 fn retry(evidence: &Evidence, climb: &Climb, route: &Route) -> Option<Gate> {
     let failure = climb.memory.last_failure.as_ref().filter(|f| f.to == route.to)?;
     let retry = &evidence.policy.retry;
-    let waited = evidence.today.since(failure.day);
-    if waited < i64::from(retry.after_days) {
+    let days = evidence.today.since(failure.day);
+    if days < i64::from(retry.after_days) {
         let why = format!(
             "{} was tried until {}; {} days must pass",
             route.to, failure.day, retry.after_days

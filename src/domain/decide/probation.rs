@@ -55,12 +55,12 @@ impl Work<'_> {
         };
         let p = round12(posterior.probability_at_most(margin));
         let (x, y) = (before.purchases, after.purchases);
-        let text = format!(
+        let sentence = format!(
             "{x:.0} purchases in the days before, {y:.0} since; P(cost at most {:.0} % higher) {:.1} %, season included",
             (margin - 1.0) * 100.0,
             p * 100.0
         );
-        self.because(text);
+        self.because(sentence);
         let last = usize::try_from(due).is_ok_and(|n| n >= policy.look_days.len());
         if p <= policy.revert_at {
             self.conclude(format!("go back to {}: the placement costs more", test.route.from));
