@@ -7,9 +7,9 @@ use crate::{
     domain::{
         AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, SeenRow, Status,
         Tree,
-        climb::Climb,
+        climb::{Climb, Route},
         eligibility::{live_ads, live_adsets, refusals, rung_of},
-        evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts},
+        evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts},
         twin,
     },
     ports::{Clock, MetaRead, Store, store::CoverageRow},
@@ -63,7 +63,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let days = facts.days(window, &climb.incumbent, challenger_id.as_ref(), &measure);
     let parity = match (&climb.state, built) {
         (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
-            Some(twin::compare(source, copy, route, &desk.policy.ladder))
+            parity(desk, &source.campaign.id, &copy.campaign.id, route).await?
         }
         _ => None,
     };
@@ -90,6 +90,19 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         days,
         gates,
     }))
+}
+
+/// Compares two fresh reads over every field; None while one of them cannot be read.
+async fn parity<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    source: &CampaignId,
+    copy: &CampaignId,
+    route: &Route,
+) -> Result<Option<ParityFacts>> {
+    let trees = desk.meta.twins(&[source.clone(), copy.clone()]).await?;
+    let find = |id: &CampaignId| trees.iter().find(|t| t.campaign.id == *id);
+    let pair = find(source).zip(find(copy));
+    Ok(pair.map(|(source, copy)| twin::compare(source, copy, route, &desk.policy.ladder)))
 }
 
 /// The re-created campaign of a climb, once there is one.

@@ -52,6 +52,9 @@ impl<T: Transport> MetaRead for Client<T> {
     async fn trees(&self, only: &[CampaignId]) -> Result<Vec<Tree>, MetaError> {
         self.link.read_trees(only).await
     }
+    async fn twins(&self, ids: &[CampaignId]) -> Result<Vec<Tree>, MetaError> {
+        self.link.read_twins(ids).await
+    }
     async fn aspects(
         &self,
         kind: ObjectKind,

@@ -40,6 +40,22 @@ conversion_specs,conversion_domain,ad_review_feedback,issues_info,source_ad_id,c
 updated_time,last_updated_by_app_id,display_sequence,ad_schedule_start_time,ad_schedule_end_time,\
 adlabels";
 
+/// What else a campaign has and a copy must equal: asked only where twins are compared.
+pub const CAMPAIGN_REST: &str = "boosted_object_id,budget_rebalance_flag,is_direct_send_campaign,\
+is_message_campaign,is_skadnetwork_attribution,primary_attribution,special_ad_category,topline_id";
+
+/// What else an ad set has and a copy must equal.
+pub const ADSET_REST: &str = "anchor_event_attribution_window_days,automatic_manual_state,\
+bid_adjustments,campaign_attribution,creative_sequence,creative_sequence_repetition_pattern,\
+existing_customer_budget_percentage,full_funnel_exploration_mode,is_ba_skip_delayed_eligible,\
+is_budget_schedule_enabled,lifetime_imps,max_budget_spend_percentage,min_budget_spend_percentage,\
+multi_event_conversion_attribution_window_seconds,multi_optimization_goal_weight,\
+time_based_ad_rotation_id_blocks,time_based_ad_rotation_intervals,trending_topics_spec,\
+use_new_app_click";
+
+/// What else an ad has and a copy must equal.
+pub const AD_REST: &str = "creative_asset_groups_spec,priority";
+
 /// Fields of a daily row of an ad set. Nothing unique, no breakdown: those are cut off after some months.
 pub const INSIGHTS: &str = "account_currency,campaign_id,adset_id,attribution_setting,spend,\
 impressions,inline_link_clicks,actions,action_values,conversions,conversion_values";

@@ -45,6 +45,15 @@ pub(super) fn filter(field: &str, operator: &str, value: &Value) -> Value {
     json!({"field": field, "operator": operator, "value": value})
 }
 
+/// How much of each object is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What decisions need.
+    Usual,
+    /// Everything a copy must equal.
+    Whole,
+}
+
 impl<T: Transport> Link<T> {
     pub(super) async fn read_account(&self) -> Result<AccountInfo, MetaError> {
         let account = self.options.account.act();
@@ -71,11 +80,24 @@ impl<T: Transport> Link<T> {
         }
         let mut trees = Vec::new();
         for ids in batches {
-            trees.extend(self.trees_of(ids, currency).await?);
+            trees.extend(self.trees_of(ids, currency, Extent::Usual).await?);
         }
         trees.sort_by(|a, b| a.campaign.id.cmp(&b.campaign.id));
         trees.dedup_by(|a, b| a.campaign.id == b.campaign.id);
         Ok(trees)
+    }
+
+    /// Whole objects. Some fields need capabilities an app may not have: where Meta refuses to tell them all, the usual
+    /// ones are compared.
+    pub(super) async fn read_twins(&self, ids: &[CampaignId]) -> Result<Vec<Tree>, MetaError> {
+        let currency = self.currency().await?;
+        match self.trees_of(ids, currency, Extent::Whole).await {
+            Err(e) if e.class == MetaClass::Refused || e.class == MetaClass::Auth => {
+                tracing::warn!("Meta does not tell every field ({e}); the usual ones are compared");
+                self.trees_of(ids, currency, Extent::Usual).await
+            }
+            other => other,
+        }
     }
 
     /// Three edges, whatever the number of objects. Children of a campaign that vanished between the calls are left out.
@@ -83,17 +105,24 @@ impl<T: Transport> Link<T> {
         &self,
         ids: &[CampaignId],
         currency: Currency,
+        extent: Extent,
     ) -> Result<Vec<Tree>, MetaError> {
-        let campaigns = self
-            .objects("campaigns", fields::CAMPAIGN, ids, |v| wire::campaign::parse(v, currency));
+        let of = |usual: &str, rest: &str| match extent {
+            Extent::Usual => usual.to_owned(),
+            Extent::Whole => format!("{usual},{rest}"),
+        };
+        let asked = of(fields::CAMPAIGN, fields::CAMPAIGN_REST);
+        let campaigns =
+            self.objects("campaigns", &asked, ids, |v| wire::campaign::parse(v, currency));
         let campaigns: Vec<Campaign> = campaigns.await?;
         if campaigns.is_empty() {
             return Ok(Vec::new());
         }
-        let adsets =
-            self.objects("adsets", fields::ADSET, ids, |v| wire::adset::parse(v, currency));
+        let asked = of(fields::ADSET, fields::ADSET_REST);
+        let adsets = self.objects("adsets", &asked, ids, |v| wire::adset::parse(v, currency));
         let adsets: Vec<AdSet> = adsets.await?;
-        let ads: Vec<Ad> = self.objects("ads", fields::AD, ids, wire::ad::parse).await?;
+        let asked = of(fields::AD, fields::AD_REST);
+        let ads: Vec<Ad> = self.objects("ads", &asked, ids, wire::ad::parse).await?;
         let seen_at = self.clock.now();
         let empty = |campaign: Campaign| {
             let id = campaign.id.clone();

@@ -149,6 +149,12 @@ pub trait MetaRead: Send + Sync {
         &self,
         only: &[CampaignId],
     ) -> impl Future<Output = Result<Vec<Tree>, MetaError>> + Send;
+    /// The named campaigns' trees with every field their nodes have, as far as this token may see them: for comparing a
+    /// copy with its source field by field.
+    fn twins(
+        &self,
+        ids: &[CampaignId],
+    ) -> impl Future<Output = Result<Vec<Tree>, MetaError>> + Send;
     /// The aspects of one object as they are now; None when it does not exist or may not be seen.
     fn aspects(
         &self,
