@@ -20,6 +20,9 @@ pub const FIRST_PULL_DAYS: i64 = 120;
 /// Oldest day Meta keeps, in days: 37 months, less a margin for months of different length.
 const RETENTION_DAYS: i64 = 37 * 30;
 
+/// Name of the note that tells when insights were last read completely, in milliseconds.
+pub const READ_NOTE: &str = "insights_read";
+
 /// What a pull brought.
 #[derive(Debug, Clone)]
 pub struct Pulled {
@@ -54,6 +57,10 @@ pub async fn pull<S: Store, R: MetaRead, C: Clock>(
     let now = desk.clock.now();
     let mut batch = vec![Record::Account(Box::new(account.clone()), now)];
     batch.extend(trees.iter().map(|t| Record::Tree(Box::new(t.clone()))));
+    batch.push(Record::Note {
+        key: READ_NOTE.to_owned(),
+        value: pulled.fetched_at.millis().to_string(),
+    });
     batch.push(journal::audit(
         now,
         "pulled",

@@ -116,11 +116,8 @@ pub async fn status<S: Store>(
     account: &AccountId,
     policy: &Policy,
     stopped: Option<String>,
-    now: Moment,
 ) -> Result<StatusView> {
     let info = store.account(account).await?;
-    let zone = info.as_ref().map(|i| i.zone.clone());
-    let today = zone.map_or_else(|| crate::domain::Zone::utc().day_of(now), |z| z.day_of(now));
     let trees = store.trees().await?;
     let mut lines = Vec::new();
     for row in store.climbs(true).await? {
@@ -147,9 +144,7 @@ pub async fn status<S: Store>(
     });
     let in_doubt = in_doubt.map(|i| format!("{} ({})", i.op_key, i.action)).collect();
     let (mode, mode_reason) = policy.effective_mode();
-    let window =
-        crate::domain::DayRange::new(today.plus(-60), today).expect("60 days back is before today");
-    let reads = store.coverage(account, window, None).await?;
+    let read = store.note(crate::app::pull::READ_NOTE).await?.and_then(|t| t.parse::<i64>().ok());
     Ok(StatusView {
         account: account.act(),
         account_name: info.as_ref().map(|i| i.name.clone()),
@@ -157,7 +152,7 @@ pub async fn status<S: Store>(
         mode: mode.as_str().to_owned(),
         mode_reason: mode_reason.map(str::to_owned),
         stopped,
-        insights_read: reads.iter().map(|r| r.fetched_at).max().map(Moment::rfc3339),
+        insights_read: read.map(|ms| Moment::from_millis(ms).rfc3339()),
         lines,
         refused,
         plans: plan_views(store, true, 50).await?,

@@ -19,10 +19,8 @@ pub async fn run(args: &args::Args, status: &args::Status, out: &Output) -> Ende
     loop {
         let store = context.store(Role::Reader).await?;
         let stopped = StopFile::of(&context.dir).stopped();
-        let now = SystemClock.now();
         let view =
-            views::status(&store, &context.account.id, &context.account.policy, stopped, now)
-                .await?;
+            views::status(&store, &context.account.id, &context.account.policy, stopped).await?;
         if out.json {
             out.document(&view)?;
         } else {
@@ -35,7 +33,7 @@ pub async fn run(args: &args::Args, status: &args::Status, out: &Output) -> Ende
         if !status.watch {
             return Ok(Ending::Done);
         }
-        SystemClock.wait_until(now.plus(WATCH_MS)).await;
+        SystemClock.wait_until(SystemClock.now().plus(WATCH_MS)).await;
     }
 }
 

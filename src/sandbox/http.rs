@@ -149,7 +149,12 @@ fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> Ht
         (&HttpMethod::GET, "clock") => Json(clock()).into_response(),
         (&HttpMethod::POST, "advance") => {
             let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-            let seconds = wanted["seconds"].as_f64().filter(|s| (0.0..=MOST_SECONDS).contains(s));
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            let as_form = || text.strip_prefix("seconds=").and_then(|s| s.trim().parse().ok());
+            let seconds = wanted["seconds"]
+                .as_f64()
+                .or_else(as_form)
+                .filter(|s| (0.0..=MOST_SECONDS).contains(s));
             let Some(seconds) = seconds else {
                 let text = "advance needs {\"seconds\": n} with n from 0 to 157680000 (five years)";
                 return (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response();
