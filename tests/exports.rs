@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Parser;
 use rungwise::{
-    cli::{advise, compare},
+    cli::{Args, Command, advise, compare},
     domain::Day,
     exports::{Event, ExportError, Table, read},
 };
@@ -116,24 +116,21 @@ fn unusable_files_are_named_with_what_was_found() {
     ));
 }
 
-#[derive(Parser)]
-enum Cli {
-    Compare(compare::CompareArgs),
-    Advise(advise::AdviseArgs),
-}
-
 /// Runs a command line; the text it prints, or its error with the hint.
 fn run(line: &[&str]) -> Result<String, String> {
-    let cli = Cli::try_parse_from(std::iter::once("rungwise").chain(line.iter().copied()))
+    let args = Args::try_parse_from(std::iter::once("rungwise").chain(line.iter().copied()))
         .map_err(|e| e.to_string())?;
     let mut out = Vec::new();
-    match cli {
-        Cli::Compare(args) => {
-            compare::run(&args, &mut out).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+    match args.command {
+        Command::Compare(mut compare) => {
+            compare.json = args.json;
+            compare::run(&compare, &mut out).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
         }
-        Cli::Advise(args) => {
-            advise::run(&args, &mut out).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+        Command::Advise(mut advise) => {
+            advise.json = args.json;
+            advise::run(&advise, &mut out).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
         }
+        other => return Err(format!("{other:?} is not an offline command")),
     }
     Ok(String::from_utf8(out).expect("text"))
 }

@@ -281,10 +281,12 @@ async fn a_person_s_process_gives_commands_and_approvals_only_while_the_agent_ru
     person.commit(vec![Record::Command(command()), Record::Approval(yes(b"p2"))]).await.unwrap();
     assert_eq!(world.store.commands().await.unwrap().len(), 2);
     assert_eq!(world.store.approvals(&PlanHash::of(b"p2")).await.unwrap().len(), 1);
-    for record in [audit(9), note("a", "b"), Record::Plan(plan(b"p9"))] {
+    // Their audit links go on the chain at once; everything else is the agent's.
+    person.commit(vec![Record::Command(command()), audit(9)]).await.unwrap();
+    for record in [note("a", "b"), Record::Plan(plan(b"p9"))] {
         assert!(person.commit(vec![Record::Command(command()), record]).await.is_err());
     }
-    assert_eq!(world.store.commands().await.unwrap().len(), 2);
+    assert_eq!(world.store.commands().await.unwrap().len(), 3);
     let reader = world.read().await.unwrap();
     assert!(reader.commit(vec![Record::Command(command())]).await.is_err());
     let day = days("2026-01-01", "2026-01-01");
