@@ -195,6 +195,7 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
                     reasons: &reasons,
                     account: &account,
                     trees: &trees,
+                    token_expires: None,
                 };
                 let (next, plan) = propose(desk, &climb, *kind, basis).await?;
                 climb = next;

@@ -29,6 +29,8 @@ pub struct Basis<'a> {
     pub account: &'a AccountInfo,
     /// All campaigns as read now.
     pub trees: &'a [Tree],
+    /// When the token ends, where that is known: no bound may lie beyond it.
+    pub token_expires: Option<Moment>,
 }
 
 /// Makes and files the plan; returns the climb that now waits for it.
@@ -96,6 +98,7 @@ pub fn draft<S: Store, R: MetaRead, C: Clock>(
         challenger: challenger.as_ref().and_then(find),
         install,
         min_spend_cap: basis.account.min_spend_cap,
+        token_expires: basis.token_expires,
         now,
         zone: &basis.account.zone,
     };

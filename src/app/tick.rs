@@ -180,6 +180,7 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
         reasons: &reasons,
         account: pass.account,
         trees: pass.trees,
+        token_expires: pass.token_expires,
     };
     let proposed = file_plans(desk, &climb, &effects, basis, done).await?;
     Ok(moved || proposed)
@@ -348,6 +349,7 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
         reasons: &reasons,
         account: &pulled.account,
         trees: &trees,
+        token_expires: None,
     };
     file_plans(desk, &climb, &effects, basis, done).await?;
     Ok(())
@@ -394,6 +396,7 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
         reasons: &[],
         account: &pulled.account,
         trees: &pulled.trees,
+        token_expires: None,
     };
     let install = desk.store.install_id().await?;
     let (_, drafted) = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now)?;

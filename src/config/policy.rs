@@ -232,6 +232,16 @@ fn compare(read: &Reader<'_>) -> Result<Compare, ConfigError> {
     if compare.window_days > compare.max_window_days {
         return Err(read.refuse("compare.window", "is longer than compare.max_window", None));
     }
+    if compare.isolation == Isolation::AdStudy {
+        return Err(read.refuse(
+            "compare.isolation",
+            "is \"ad_study\", which this version cannot set up yet",
+            Some(
+                "write \"none\"; the plan then says that the arms' audiences may overlap"
+                    .to_owned(),
+            ),
+        ));
+    }
     if compare.settle_ms < 72 * HOUR_MS {
         return Err(read.refuse(
             "compare.settle",

@@ -102,6 +102,8 @@ pub struct Wish<'a> {
     pub install: &'a str,
     /// Smallest campaign spend cap Meta takes.
     pub min_spend_cap: Option<Money>,
+    /// When the token ends, where that is known.
+    pub token_expires: Option<Moment>,
     /// Now.
     pub now: Moment,
     /// The account's zone.
@@ -166,6 +168,8 @@ impl Wish<'_> {
         let allowance = allowance(self.policy, route.kind, run_rate)?;
         let days = self.test_days(route.kind, allowance)?;
         let ends = bound_end(self.zone, self.zone.day_of(self.now), days);
+        // Without a token nobody could stop the test: the bound ends no later than it.
+        let ends = self.token_expires.map_or(ends, |token| ends.min(whole_hour(token)));
         let bound = (route.kind != RouteKind::Placement).then_some(ends);
         let money = self.money_at_risk(route.kind, run_rate, allowance, days)?;
         let mut actions = vec![self.clone_campaign(route, allowance, bound, money.extra_total)];
@@ -781,9 +785,12 @@ pub fn affordable_days(cap: Money, daily: Money) -> i64 {
 
 /// The dead-man bound: the end of the last day the test may deliver.
 fn bound_end(zone: &Zone, today: Day, days: i64) -> Moment {
-    let end = zone.start_of(today.plus(days));
-    // Meta keeps whole seconds; an hour boundary also survives its rounding to minutes.
-    Moment::from_millis(end.millis() - end.millis().rem_euclid(HOUR_MS))
+    whole_hour(zone.start_of(today.plus(days)))
+}
+
+/// The hour boundary before an instant: Meta keeps whole seconds, and an hour also survives rounding to minutes.
+fn whole_hour(moment: Moment) -> Moment {
+    Moment::from_millis(moment.millis() - moment.millis().rem_euclid(HOUR_MS))
 }
 
 /// The present budgets of a tree, as preconditions.
