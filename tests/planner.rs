@@ -1,0 +1,310 @@
+//! The planner's laws of money, over random trees: PAUSED first, one switch last, lower before raise, sums conserved.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use rungwise::domain::{
+    Ad, AdSet, Campaign, CampaignId, ClimbId, Currency, EffectiveStatus, LineId, Moment, Money,
+    Objective, Optimisation, Status, Tree, Zone,
+    climb::{Climb, Memory, Route, RouteKind, State, Test, Verdict},
+    plan::{ObjectKind, Op, PlanKind},
+    planner::{DraftPlan, Refusal, Wish},
+    policy::{BudgetMode, Policy},
+};
+
+const NOW: i64 = 1_770_000_000_000;
+
+fn eur(minor: i64) -> Money {
+    Money::from_minor(minor, "EUR".parse::<Currency>().expect("three letters"))
+}
+
+fn policy(split: bool) -> Policy {
+    let limits = [
+        ("limits.max_daily_spend", "100000.00 EUR"),
+        ("limits.max_spend_per_climb", "10000000.00 EUR"),
+        ("limits.max_regret_per_climb", "1000000.00 EUR"),
+    ];
+    let mut policy = rungwise::config::from_toml("", &limits).expect("defaults are valid").policy;
+    if split {
+        policy.compare.budget_mode = BudgetMode::Split;
+    }
+    policy
+}
+
+/// A tree with a campaign budget, or one budget per ad set; `first` numbers its objects.
+fn tree(first: u64, campaign_budget: Option<i64>, sets: &[i64], ads: usize, on: bool) -> Tree {
+    let status = if on { Status::Active } else { Status::Paused };
+    let effective = EffectiveStatus::from(status.as_str());
+    let campaign = Campaign {
+        id: CampaignId::new(first.to_string()).expect("digits"),
+        name: "Shop".to_owned(),
+        objective: Objective::Sales,
+        status: status.clone(),
+        effective_status: effective.clone(),
+        daily_budget: campaign_budget.map(eur),
+        lifetime_budget: None,
+        spend_cap: None,
+        bid_strategy: None,
+        special_ad_categories: Vec::new(),
+        fields: BTreeMap::new(),
+    };
+    let mut adsets = Vec::new();
+    let mut all_ads = Vec::new();
+    for (i, budget) in sets.iter().enumerate() {
+        let id = first + 1 + 100 * (i as u64 + 1);
+        adsets.push(AdSet {
+            id: id.to_string().parse().expect("digits"),
+            campaign: campaign.id.clone(),
+            name: format!("Set {i}"),
+            status: status.clone(),
+            effective_status: effective.clone(),
+            optimisation: Optimisation {
+                goal: "OFFSITE_CONVERSIONS".to_owned(),
+                pixel_id: Some("9".to_owned()),
+                custom_event_type: Some("ADD_TO_CART".to_owned()),
+                custom_event_str: None,
+                custom_conversion_id: None,
+            },
+            daily_budget: campaign_budget.is_none().then(|| eur(*budget)),
+            lifetime_budget: None,
+            bid_strategy: None,
+            bid_amount: None,
+            end_time: (!on).then(|| Moment::from_millis(NOW + 50 * 86_400_000)),
+            learning: None,
+            attribution: vec!["CLICK_THROUGH:7".to_owned(), "VIEW_THROUGH:1".to_owned()],
+            fields: BTreeMap::new(),
+        });
+        for j in 0..ads {
+            all_ads.push(Ad {
+                id: (id + 1 + j as u64).to_string().parse().expect("digits"),
+                campaign: campaign.id.clone(),
+                adset: id.to_string().parse().expect("digits"),
+                name: format!("Ad {j}"),
+                status: status.clone(),
+                effective_status: effective.clone(),
+                creative: Some("55".parse().expect("digits")),
+                fields: BTreeMap::new(),
+            });
+        }
+    }
+    Tree { seen_at: Moment::from_millis(NOW), campaign, adsets, ads: all_ads }
+}
+
+fn route(kind: RouteKind) -> Route {
+    Route { from: "add_to_cart".to_owned(), to: "initiate_checkout".to_owned(), kind }
+}
+
+fn climb(state: State) -> Climb {
+    let id = ClimbId::new("climb-1").expect("legal");
+    let line = LineId::new("line-1").expect("legal");
+    let incumbent = CampaignId::new("1000").expect("digits");
+    let memory = Memory::default();
+    let mut climb =
+        Climb::open(id, line, incumbent, "add_to_cart", Moment::from_millis(NOW), memory);
+    climb.state = state;
+    climb
+}
+
+fn plan(
+    kind: PlanKind,
+    climb: &Climb,
+    policy: &Policy,
+    source: &Tree,
+    challenger: Option<&Tree>,
+) -> Result<DraftPlan, Refusal> {
+    let zone = Zone::utc();
+    Wish {
+        kind,
+        climb,
+        policy,
+        source,
+        challenger,
+        install: "test",
+        min_spend_cap: None,
+        token_expires: None,
+        now: Moment::from_millis(NOW),
+        zone: &zone,
+    }
+    .plan()
+}
+
+fn test(run_rate: i64, incumbent: i64, challenger: i64) -> Test {
+    let day = Zone::utc().day_of(Moment::from_millis(NOW));
+    Test {
+        route: route(RouteKind::Climb),
+        challenger: CampaignId::new("500000").expect("digits"),
+        activated: Moment::from_millis(NOW),
+        first_day: day,
+        last_day: day.plus(50),
+        incumbent_budget: eur(incumbent),
+        challenger_budget: eur(challenger),
+        run_rate: eur(run_rate),
+        not_before: None,
+        looks: 1,
+        rule: None,
+    }
+}
+
+fn sum(budgets: &BTreeMap<String, i64>) -> i64 {
+    budgets.values().sum()
+}
+
+/// Plays the budget writes of a plan in order over both trees and returns the largest sum of budgets that were on.
+fn play(drafted: &DraftPlan, trees: [&Tree; 2]) -> (i64, i64) {
+    let mut on: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+    for tree in trees {
+        let budgets = match tree.campaign.daily_budget {
+            Some(b) => BTreeMap::from([(tree.campaign.id.to_string(), b.minor())]),
+            None => tree
+                .adsets
+                .iter()
+                .map(|s| (s.id.to_string(), s.daily_budget.map_or(0, Money::minor)))
+                .collect(),
+        };
+        on.insert(tree.campaign.id.to_string(), budgets);
+    }
+    let total = |on: &BTreeMap<String, BTreeMap<String, i64>>| on.values().map(sum).sum::<i64>();
+    let mut most = total(&on);
+    for action in &drafted.actions {
+        match &action.op {
+            Op::SetDailyBudget { object, to, .. } => {
+                for budgets in on.values_mut() {
+                    if let Some(slot) = budgets.get_mut(&object.template()) {
+                        *slot = to.minor();
+                    }
+                }
+            }
+            Op::SetStatus { object, kind: ObjectKind::Campaign, to: Status::Paused } => {
+                on.remove(&object.template());
+            }
+            _ => {}
+        }
+        most = most.max(total(&on));
+    }
+    (most, total(&on))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_clone_creates_everything_paused_under_its_own_marker_and_conserves_the_budget(
+        budgets in prop::collection::vec(100_i64..50_000, 1..5), ads in 1_usize..4, cbo in any::<bool>(),
+    ) {
+        let total: i64 = budgets.iter().sum();
+        let source = tree(1_000, cbo.then_some(total), &budgets, ads, true);
+        let climb = climb(State::Proposed { route: route(RouteKind::Climb) });
+        let drafted = plan(PlanKind::Clone, &climb, &policy(false), &source, None).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        let mut created = 0;
+        for action in &drafted.actions {
+            prop_assert!(action.op.creates().is_some(), "a clone only creates");
+            let promises = action.op.promises();
+            prop_assert!(promises.iter().any(|(_, v)| v == "PAUSED"), "{}", action.key);
+            prop_assert!(names.insert(action.op.name().unwrap().to_owned()), "one marker per object");
+            created += match &action.op {
+                Op::CreateCampaign { daily_budget, .. } => daily_budget.map_or(0, Money::minor),
+                Op::CreateAdSet { daily_budget, end_time, .. } => {
+                    prop_assert!(end_time.is_some(), "the dead-man bound");
+                    daily_budget.map_or(0, Money::minor)
+                }
+                _ => 0,
+            };
+        }
+        prop_assert_eq!(created, total, "additive: the challenger gets the run-rate");
+        prop_assert_eq!(drafted.actions.len(), 1 + budgets.len() * (1 + ads));
+        prop_assert!(drafted.money.extra_total >= drafted.money.extra_per_day);
+    }
+
+    #[test]
+    fn money_starts_at_the_last_write_of_an_activation(
+        budgets in prop::collection::vec(100_i64..50_000, 1..4), ads in 1_usize..4, placed in any::<bool>(),
+    ) {
+        let kind = if placed { RouteKind::Placement } else { RouteKind::Climb };
+        let source = tree(1_000, None, &budgets, ads, true);
+        let built = tree(500_000, None, &budgets, ads, false);
+        let state = State::Cloning {
+            route: route(kind), challenger: Some(built.campaign.id.clone()), rule: None,
+        };
+        let drafted = plan(PlanKind::Activate, &climb(state), &policy(false), &source, Some(&built)).unwrap();
+        let (last, before) = drafted.actions.split_last().unwrap();
+        let own = built.campaign.id.to_string();
+        let switches_on = |op: &Op| matches!(op,
+            Op::SetStatus { object, kind: ObjectKind::Campaign, to: Status::Active } if object.template() == own);
+        prop_assert!(switches_on(&last.op));
+        prop_assert!(before.iter().all(|a| !switches_on(&a.op)));
+        let pauses_old = before.iter().any(|a| matches!(&a.op,
+            Op::SetStatus { to: Status::Paused, .. }));
+        prop_assert_eq!(pauses_old, placed, "only a placement replaces the old campaign at once");
+        let bound = before.iter().any(|a| matches!(a.op, Op::CreatePauseRule { .. }));
+        prop_assert_eq!(bound, !placed, "a test has Meta's own rule as its bound");
+    }
+
+    #[test]
+    fn a_shift_never_lets_the_sum_of_budgets_rise_and_ends_at_the_run_rate(
+        run_rate in 2_000_i64..200_000, split in any::<bool>(), cbo in any::<bool>(),
+    ) {
+        let (a, b) = if split { (run_rate - run_rate / 2, run_rate / 2) } else { (run_rate, run_rate) };
+        let source = tree(1_000, cbo.then_some(a), &[a], 1, true);
+        let built = tree(500_000, cbo.then_some(b), &[b], 1, true);
+        let judged = State::Judged { test: test(run_rate, a, b), verdict: Verdict::Promote };
+        let drafted = plan(PlanKind::Shift, &climb(judged), &policy(split), &source, Some(&built)).unwrap();
+        let (most, end) = play(&drafted, [&source, &built]);
+        prop_assert_eq!(most, a + b, "no instant may spend more than before the shift");
+        prop_assert_eq!(end, run_rate);
+        let mut at = Moment::from_millis(NOW);
+        for action in &drafted.actions {
+            if let Some(due) = action.not_before {
+                prop_assert!(due >= at, "steps are in order");
+                at = due;
+            }
+        }
+    }
+
+    #[test]
+    fn ending_a_test_restores_the_run_rate_by_raises_of_at_most_a_fifth(
+        run_rate in 2_000_i64..200_000, split in any::<bool>(),
+    ) {
+        let half = run_rate / 2;
+        let (a, b) = if split { (run_rate - half, half) } else { (run_rate, run_rate) };
+        let source = tree(1_000, Some(a), &[a], 1, true);
+        let built = tree(500_000, Some(b), &[b], 1, true);
+        let judged = State::Judged { test: test(run_rate, a, b), verdict: Verdict::Stay };
+        let drafted = plan(PlanKind::End, &climb(judged), &policy(split), &source, Some(&built)).unwrap();
+        let first = &drafted.actions[0].op;
+        let paused = matches!(first, Op::SetStatus { to: Status::Paused, .. });
+        prop_assert!(paused, "lower before raise: the challenger stops first");
+        let (most, end) = play(&drafted, [&source, &built]);
+        prop_assert!(most <= a + b);
+        prop_assert_eq!(end, run_rate);
+        let mut before = a;
+        for action in &drafted.actions {
+            if let Op::SetDailyBudget { to, .. } = &action.op {
+                prop_assert!((to.minor() - before) * 10_000 <= before * 2_000, "{before} -> {to}");
+                before = to.minor();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_test_the_limit_cannot_pay_for_is_refused_by_name() {
+    let mut policy = policy(false);
+    if let Some(limits) = policy.limits.as_mut() {
+        limits.max_spend_per_climb = eur(100_000);
+    }
+    let source = tree(1_000, Some(10_000), &[1], 1, true);
+    let climb = climb(State::Proposed { route: route(RouteKind::Climb) });
+    let refused = plan(PlanKind::Clone, &climb, &policy, &source, None).unwrap_err();
+    assert!(refused.to_string().contains("max_spend_per_climb"), "{refused}");
+}
+
+#[test]
+fn without_limits_no_test_can_be_planned() {
+    let mut policy = policy(false);
+    policy.limits = None;
+    let source = tree(1_000, Some(10_000), &[1], 1, true);
+    let climb = climb(State::Proposed { route: route(RouteKind::Climb) });
+    let refused = plan(PlanKind::Clone, &climb, &policy, &source, None);
+    assert_eq!(refused.unwrap_err(), Refusal::NoLimits);
+}
