@@ -127,6 +127,32 @@ impl std::fmt::Debug for Parts {
     }
 }
 
+/// The way to an account's Graph API, with its secrets.
+fn link(
+    account: &AccountConfig,
+    transport: AnyTransport,
+    clock: AnyClock,
+    seed: Option<u64>,
+) -> Result<Arc<Link<AnyTransport>>, BootError> {
+    let no_token = || BootError::NoToken(account.id.to_string());
+    let token = account.api.token.as_ref().ok_or_else(no_token)?.value.clone();
+    let app = account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
+    let options = Options {
+        account: account.id.clone(),
+        version: account.api.version.clone(),
+        points: None,
+        marker: format!("[{}:", account.policy.marker_prefix),
+        seed,
+    };
+    Ok(Link::new(transport, clock, Secrets::new(token, app), options))
+}
+
+/// Reads of Meta alone, without a database: for checks.
+pub async fn reader(account: &AccountConfig) -> Result<Client<AnyTransport>, BootError> {
+    let (transport, clock, _) = outside(account).await?;
+    Ok(Client::new(link(account, transport, clock, None)?))
+}
+
 impl Parts {
     /// Puts the parts together around any transport and clock. `seed` fixes the jitter of repeated reads.
     pub fn assemble(
@@ -136,18 +162,7 @@ impl Parts {
         clock: AnyClock,
         seed: Option<u64>,
     ) -> Result<Self, BootError> {
-        let no_token = || BootError::NoToken(account.id.to_string());
-        let token = account.api.token.as_ref().ok_or_else(no_token)?.value.clone();
-        let app =
-            account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
-        let options = Options {
-            account: account.id.clone(),
-            version: account.api.version.clone(),
-            points: None,
-            marker: format!("[{}:", account.policy.marker_prefix),
-            seed,
-        };
-        let link = Link::new(transport, Arc::clone(&clock), Secrets::new(token, app), options);
+        let link = link(account, transport, Arc::clone(&clock), seed)?;
         let may_write =
             matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
         let writer = may_write.then(|| Writer::new(Arc::clone(&link)));
@@ -357,10 +372,10 @@ async fn copy_head_out(store: &SqliteStore, copies: &Copies<'_>) -> Result<(), S
     file.append(&head)?;
     if let Some(path) = copies.elsewhere {
         let line = format!("{}\n", file.line(&head));
-        let copied = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let copied = copied.and_then(|mut f| std::io::Write::write_all(&mut f, line.as_bytes()));
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let written = opened.and_then(|mut f| std::io::Write::write_all(&mut f, line.as_bytes()));
         // The anchor file has it; a second medium that fails is worth a person's attention, not a stop.
-        if let Err(e) = copied {
+        if let Err(e) = written {
             tracing::error!(path = %path.display(), "cannot copy the audit head: {e}");
         }
     }

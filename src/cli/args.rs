@@ -28,8 +28,8 @@ pub struct Args {
 const FIRST_STEPS: &str = "\
 First steps:
   rungwise demo                       the whole story on the built-in sandbox, no account needed
-  rungwise config default > config.toml   then set [account], [limits] and a token
-  rungwise config check               what is in force, and why
+  rungwise init --account act_…       a first config.toml; then give a token by RUNGWISE_API_TOKEN
+  rungwise doctor                     is everything in place? a fix per line
   rungwise sync && rungwise status    read the account, see the gates
   rungwise plan                       what it would do next (exit code 2 = changes proposed)
   rungwise run                        the daemon";
@@ -39,6 +39,10 @@ First steps:
 pub enum Command {
     /// The whole story on the built-in sandbox, in under a minute; opens nothing on the network
     Demo(Demo),
+    /// Write a first configuration file; asks nothing of Meta and changes nothing there
+    Init(Init),
+    /// Check configuration, directory, token, account and campaigns, with a fix per line
+    Doctor,
     /// Read the account: campaigns, and daily rows of its ad sets
     Sync(Sync),
     /// One screen: mode, lines, gates, open plans, doubts
@@ -101,6 +105,26 @@ pub struct Demo {
     /// Propose mode: the same story, but nothing is ever written
     #[arg(long)]
     pub propose_only: bool,
+}
+
+/// `init`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  rungwise init --account act_1234567890\n  rungwise init --account act_1234567890 --max-daily-spend \"300.00 EUR\" \\\n      --max-spend-per-climb \"6000.00 EUR\" --max-regret-per-climb \"600.00 EUR\"\n\nWithout the three caps Rungwise only observes."
+)]
+pub struct Init {
+    /// Where to write it
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    pub to: PathBuf,
+    /// Daily budgets of everything managed, together, e.g. "300.00 EUR"
+    #[arg(long, value_name = "MONEY", requires_all = ["max_spend_per_climb", "max_regret_per_climb"])]
+    pub max_daily_spend: Option<String>,
+    /// What one test may spend in all
+    #[arg(long, value_name = "MONEY", requires = "max_daily_spend")]
+    pub max_spend_per_climb: Option<String>,
+    /// What one test may lose against the incumbent's cost
+    #[arg(long, value_name = "MONEY", requires = "max_daily_spend")]
+    pub max_regret_per_climb: Option<String>,
 }
 
 /// `sync`.

@@ -12,10 +12,12 @@ pub mod compare;
 pub mod config;
 pub mod context;
 pub mod demo;
+pub mod doctor;
 pub mod exit_code;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod init;
 pub mod output;
 pub mod plan;
 pub mod replay;
@@ -65,6 +67,8 @@ pub async fn main(arguments: Vec<std::ffi::OsString>) -> Ending {
 async fn dispatch(args: &Args, out: &output::Output) -> Ended {
     match &args.command {
         Command::Demo(demo) => demo::run(args, demo, out).await,
+        Command::Init(init) => init::run(args, init, out),
+        Command::Doctor => doctor::run(args, out).await,
         Command::Sync(sync) => sync::run(args, sync, out).await,
         Command::Status(status) => status::run(args, status, out).await,
         Command::Plan(plan) => plan::run(args, plan, out).await,

@@ -294,7 +294,7 @@ impl Wish<'_> {
         let to = run_rate.checked_sub(half).map_err(|_| Refusal::Range)?;
         let ramp = self.ramp(run_rate, to)?;
         let mut actions = Vec::new();
-        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        Self::ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         Ok(DraftPlan {
             title: format!(
@@ -490,7 +490,7 @@ impl Wish<'_> {
         }
         let now = self.run_rate()?;
         let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
-        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        Self::ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         let verdict = match &self.climb.state {
             super::climb::State::Judged { verdict, .. } => *verdict,
@@ -628,7 +628,6 @@ impl Wish<'_> {
     }
 
     fn ramp_actions(
-        &self,
         name: &str,
         tree: &Tree,
         steps: &[Ramp],
