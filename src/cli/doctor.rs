@@ -69,6 +69,9 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
 }
 
 async fn database(context: &context::Context) -> Check {
+    if !context.dir.exists() {
+        return check("database", true, "not made yet; the first sync makes it", "");
+    }
     match context.store(Role::Reader).await {
         Ok(store) => match store.integrity().await {
             Ok(problems) if problems.is_empty() => {
