@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     app::{Desk, Result},
     domain::{
-        AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, SeenRow, Status,
-        Tree,
+        AccountId, AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, Policy,
+        SeenRow, Status, Tree, Zone,
         climb::{Climb, Route},
         eligibility::{live_ads, live_adsets, refusals, rung_of},
         evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts},
@@ -51,16 +51,9 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let Some(source) = pass.tree(&climb.incumbent) else { return Ok(None) };
     let challenger_id = challenger_of(climb);
     let built = challenger_id.as_ref().and_then(|id| pass.tree(id));
+    let seen =
+        seen(desk.store, desk.meta.account_id(), desk.policy, &zone, climb, now, None).await?;
     let today = zone.day_of(now);
-    let last = zone.last_closed(now, desk.policy.compare.settle_ms);
-    let window = DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
-    let account_id = desk.meta.account_id();
-    let rows = desk.store.insights(account_id, &[], window, None).await?;
-    let reads = desk.store.coverage(account_id, window, None).await?;
-    let measure = Measure::of(desk.policy.ladder.clone(), climb);
-    let facts =
-        Facts { rows: &rows, reads: &reads, zone: &zone, settle_ms: desk.policy.compare.settle_ms };
-    let days = facts.days(window, &climb.incumbent, challenger_id.as_ref(), &measure);
     let parity = match (&climb.state, built) {
         (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
             parity(desk, &source.campaign.id, &copy.campaign.id, route).await?
@@ -73,7 +66,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         token_expires: pass.token_expires,
         other_test: other_test(pass.climbs, climb),
         account_daily_minor: account_daily(pass.trees),
-        insights_read: reads.iter().map(|r| r.fetched_at).max(),
+        insights_read: seen.read,
         no_raises: pass.no_raises.to_vec(),
     };
     Ok(Some(Evidence {
@@ -87,7 +80,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         incumbent: arm_facts(source, desk),
         challenger: built.map(|tree| arm_facts(tree, desk)),
         parity,
-        days,
+        days: seen.days,
         gates,
     }))
 }
@@ -103,6 +96,42 @@ async fn parity<S: Store, R: MetaRead, C: Clock>(
     let find = |id: &CampaignId| trees.iter().find(|t| t.campaign.id == *id);
     let pair = find(source).zip(find(copy));
     Ok(pair.map(|(source, copy)| twin::compare(source, copy, route, &desk.policy.ladder)))
+}
+
+/// The days of a climb as they were seen at an instant.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Closed days, oldest first.
+    pub(crate) days: Vec<DayFacts>,
+    /// When the newest complete read ended.
+    pub(crate) read: Option<Moment>,
+}
+
+/// The closed days a decision taken at `now` looks back over, out of the rows as they were seen at `as_of` (as they are
+/// known today when None).
+pub(crate) async fn seen<S: Store>(
+    store: &S,
+    account: &AccountId,
+    policy: &Policy,
+    zone: &Zone,
+    climb: &Climb,
+    now: Moment,
+    as_of: Option<Moment>,
+) -> Result<Seen> {
+    let last = zone.last_closed(now, policy.compare.settle_ms);
+    let window = DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
+    let rows = store.insights(account, &[], window, as_of).await?;
+    let reads = store.coverage(account, window, as_of).await?;
+    let measure = Measure::of(policy.ladder.clone(), climb);
+    let facts = Facts { rows: &rows, reads: &reads, zone, settle_ms: policy.compare.settle_ms };
+    let days = facts.days(window, &climb.incumbent, challenger_of(climb).as_ref(), &measure);
+    Ok(Seen { days, read: reads.iter().map(|r| r.fetched_at).max() })
+}
+
+/// True when some read of the day ended after the day had settled.
+pub(crate) fn is_complete(reads: &[CoverageRow], zone: &Zone, settle_ms: i64, day: Day) -> bool {
+    let settled = zone.end_of(day).plus(settle_ms);
+    reads.iter().any(|r| r.range.contains(day) && r.fetched_at >= settled)
 }
 
 /// The re-created campaign of a climb, once there is one.
@@ -192,15 +221,14 @@ impl Measure {
 struct Facts<'a> {
     rows: &'a [SeenRow],
     reads: &'a [CoverageRow],
-    zone: &'a crate::domain::Zone,
+    zone: &'a Zone,
     settle_ms: i64,
 }
 
 impl Facts<'_> {
     /// A day is complete when some read of it ended after it had settled.
     fn is_complete(&self, day: Day) -> bool {
-        let settled = self.zone.end_of(day).plus(self.settle_ms);
-        self.reads.iter().any(|r| r.range.contains(day) && r.fetched_at >= settled)
+        is_complete(self.reads, self.zone, self.settle_ms, day)
     }
 
     fn days(

@@ -4,15 +4,22 @@
 //! [`crate::ports::MetaWrite`], and `boot` makes one only in the modes that write.
 
 pub mod apply;
+pub mod backtest;
+pub mod blended;
+pub mod calibration;
 pub mod collect;
 pub mod commands;
 pub mod decide;
+pub mod drift;
+pub mod events;
+pub mod forecast;
 pub mod journal;
 pub mod lines;
 pub mod propose;
 pub mod pull;
 pub mod reconcile;
 pub mod replay;
+pub mod series;
 pub mod stop;
 pub mod tick;
 pub mod views;

@@ -47,6 +47,16 @@ pub enum Command {
     Sync(Sync),
     /// One screen: mode, lines, gates, open plans, doubts
     Status(Status),
+    /// Rung table of every line, and what the next test would show, out of stored days
+    Forecast,
+    /// The weekly audit: event ratios, friction, learning, cost, spiral, pixel
+    AuditEvents,
+    /// This policy over the stored history, with the evidence as seen then
+    Backtest(super::backtest::BacktestArgs),
+    /// Past verdicts and intervals against what happened four weeks later
+    Calibration,
+    /// Outside changes on managed objects: stored snapshots against a fresh read
+    Drift,
     /// Take today's decisions and file the plans that follow; changes nothing at Meta
     Plan(Plan),
     /// Show plans, or one plan with its exact requests

@@ -7,16 +7,21 @@ pub mod apply;
 pub mod approve;
 pub mod args;
 pub mod audit;
+pub mod audit_events;
+pub mod backtest;
+pub mod calibration;
 pub mod climb;
 pub mod compare;
 pub mod config;
 pub mod context;
 pub mod demo;
 pub mod doctor;
+pub mod drift;
 pub mod exit_code;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod forecast;
 pub mod init;
 pub mod output;
 pub mod plan;
@@ -71,6 +76,11 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Doctor => doctor::run(args, out).await,
         Command::Sync(sync) => sync::run(args, sync, out).await,
         Command::Status(status) => status::run(args, status, out).await,
+        Command::Forecast => forecast::run(args, out).await,
+        Command::AuditEvents => audit_events::run(args, out).await,
+        Command::Backtest(backtest) => backtest::run(args, backtest, out).await,
+        Command::Calibration => calibration::run(args, out).await,
+        Command::Drift => drift::run(args, out).await,
         Command::Plan(plan) => plan::run(args, plan, out).await,
         Command::Show(show) => show::run(args, show, out).await,
         Command::Approve(approve) => approve::run(args, approve, true, out).await,

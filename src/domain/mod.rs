@@ -24,6 +24,7 @@ pub mod rung;
 pub mod signals;
 pub mod twin;
 pub mod verdict;
+pub mod watch;
 pub mod write_log;
 
 pub use ads::{

@@ -6,6 +6,7 @@
 mod dispersion;
 mod lag;
 mod look;
+mod maturity;
 mod posterior;
 mod power;
 mod rule;
@@ -17,6 +18,7 @@ mod value;
 pub use dispersion::{DayCounts, Dispersion, USUAL_DISPERSION};
 pub use lag::{LAG_DAYS, Lag};
 pub use look::{Figures, Look, Outcome, Reason, look, look_at_all};
+pub use maturity::{Growth, MATURE_AT, Maturity, Nowcast};
 pub use posterior::{Exposure, Prior, RatioPosterior};
 pub use power::{
     Belief, Chances, LookOutlook, Outlook, TestPlan, TestWorth, chances, detectable_ratio, outlook,

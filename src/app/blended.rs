@@ -1,0 +1,60 @@
+//! The cannibalisation check of a decision or an open climb, out of its stored evidence.
+
+use serde::Serialize;
+
+use crate::{
+    app::{Result, views::cpa},
+    domain::{
+        ClimbId,
+        evidence::Evidence,
+        watch::{Blended, blended},
+    },
+    ports::{Store, StoreError, store::DecisionRow},
+};
+
+/// The check with its sentence.
+#[derive(Debug, Clone, Serialize)]
+pub struct BlendedView {
+    /// Figures; money in minor units.
+    pub figures: Blended,
+    /// Account CPA before, major units; None without purchases.
+    pub before: Option<String>,
+    /// Account CPA since.
+    pub since: Option<String>,
+    /// Currency of both.
+    pub currency: String,
+    /// All of it in words.
+    pub sentence: String,
+}
+
+/// The check as of one decision; None when no test was running then.
+pub async fn of_decision<S: Store>(store: &S, row: &DecisionRow) -> Result<Option<BlendedView>> {
+    let Some(bytes) = store.evidence(&row.evidence).await? else { return Ok(None) };
+    let evidence: Evidence = serde_json::from_slice(&bytes).map_err(|e| StoreError::Document {
+        what: format!("evidence of decision {}", row.id),
+        why: e.to_string(),
+    })?;
+    Ok(of_evidence(&evidence))
+}
+
+/// The check as of the newest decision of a climb.
+pub async fn of_climb<S: Store>(store: &S, climb: &ClimbId) -> Result<Option<BlendedView>> {
+    match store.decisions(Some(climb), 1).await?.pop() {
+        Some(row) => of_decision(store, &row).await,
+        None => Ok(None),
+    }
+}
+
+/// The check on evidence at hand.
+pub fn of_evidence(evidence: &Evidence) -> Option<BlendedView> {
+    let figures = blended(evidence)?;
+    let currency = evidence.currency;
+    let money = |minor: f64| cpa(minor, currency).map(|m| format!("{m} {currency}"));
+    Some(BlendedView {
+        before: figures.before.cpa().and_then(|c| cpa(c, currency)),
+        since: figures.during.cpa().and_then(|c| cpa(c, currency)),
+        currency: currency.to_string(),
+        sentence: figures.sentence(money),
+        figures,
+    })
+}
