@@ -28,6 +28,7 @@ async fn the_stuck_shop_steps_down_proves_it_and_climbs_again() {
     let line = story.open_climb().await;
     assert_eq!(line.memory.path.len(), 3, "{:?}", line.memory.path);
     // After the promotion the line spends its run-rate again.
+    story.sleep_hours(72);
     let day = story.world.ledger().days;
     let last = day.last().unwrap().day;
     let spent: i64 = day.iter().filter(|d| d.day == last).map(|d| d.spend_minor).sum();

@@ -90,6 +90,17 @@ pub(crate) struct Story {
 impl Story {
     /// Boots as `run` does; `more` is appended to the configuration.
     pub(crate) async fn begin(world: Sandbox, mode: &str, more: &str) -> Self {
+        let transport: AnyTransport = Arc::new(world.clone());
+        Self::begin_through(transport, world, mode, more).await
+    }
+
+    /// The same with something between the agent and its world.
+    pub(crate) async fn begin_through(
+        transport: AnyTransport,
+        world: Sandbox,
+        mode: &str,
+        more: &str,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let who = world.credentials();
         let text = format!(
@@ -104,7 +115,6 @@ impl Story {
         let config = config::from_toml(&text, &secrets).unwrap();
         let account = config.account(None).unwrap().clone();
         let store = boot::open_store(dir.path(), &account, Role::Agent).await.unwrap();
-        let transport: AnyTransport = Arc::new(world.clone());
         let clock: AnyClock = Arc::new(Driver(world.clone()));
         let parts = Parts::assemble(store, &account, transport, clock, Some(1)).unwrap();
         Self { dir, world, parts, told: Vec::new() }
@@ -120,8 +130,11 @@ impl Story {
 
     /// One pass of the agent.
     pub(crate) async fn pass(&mut self, decide: bool) -> Ticked {
+        // Two passes are never in the same instant: the agent's own clock always moves.
+        self.world.advance_to(self.now().plus(1_000));
         let hands = self.parts.hands();
-        let done = tick(self.parts.desk("agent"), hands.as_ref(), Scope { decide }).await.unwrap();
+        let done = tick(self.parts.desk("agent"), hands.as_ref(), Scope { decide }).await;
+        let done = done.unwrap_or_else(|e| panic!("a pass failed: {e}\n{}", self.tale()));
         let now = self.now();
         for d in &done.decisions {
             self.told.push(format!(
@@ -130,6 +143,7 @@ impl Story {
                 d.decision.trail.join(" > "),
                 d.decision.conclusion
             ));
+            self.told.extend(d.decision.reasons.iter().map(|r| format!("    - {r}")));
         }
         for (plan, outcome, why) in &done.ended {
             self.told.push(format!("{now} {} {outcome}: {why}", plan.kind.as_str()));

@@ -1,6 +1,6 @@
 //! Any byte of the audit log that is changed behind our back is found.
 
-use rungwise::{ports::Store as _, store::DATABASE_FILE};
+use rungwise::store::DATABASE_FILE;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::support::{LIMITS, Story, ready_shop};

@@ -2,7 +2,7 @@
 
 use rungwise::{
     domain::{
-        climb::{RouteKind, State},
+        climb::RouteKind,
         plan::{Op, PlanKind},
     },
     sandbox::{EventFamily, Scenario},
@@ -14,32 +14,45 @@ use super::{
     support::{LIMITS, Story, short, world},
 };
 
-/// What the ad sets of re-created campaigns optimise for, by the sandbox's record.
-fn promoted(story: &Story) -> Vec<Value> {
+/// The fields of what was created, by the sandbox's record.
+fn rebuilt(story: &Story, kind: &str) -> Vec<Value> {
     let log = story.world.requests();
     let created =
         log.iter().flat_map(|e| e.mutation["created"].as_array().cloned().unwrap_or_default());
-    created
-        .filter(|c| c["type"] == "adset")
-        .map(|c| c["fields"]["promoted_object"].clone())
-        .collect()
+    created.filter(|c| c["type"] == kind).map(|c| c["fields"].clone()).collect()
 }
 
-/// The scenario's two ad sets stand on different rungs, which no line may: here both stand on Lead.
-#[tokio::test]
-async fn a_lead_generation_ladder_steps_down_to_the_registration() {
+/// A line on Lead steps down one ladder and settles there. The scenario's two ad sets stand on different rungs, which
+/// no line may: here both stand on Lead.
+async fn leads_step_down(ladder: &str, to: &str, goal: &str, event: Option<&str>) {
     let mut scenario = short(Scenario::lead_generation());
     scenario.campaigns[0].adsets[1].level = 4;
-    let more = format!("{LIMITS}[ladder]\npreset = \"lead_gen\"\n");
+    let more = format!("{LIMITS}[ladder]\n{ladder}\n");
     let mut story = Story::begin(world(scenario, |_| ()), "supervised", &more).await;
     let tried = story.until(30, 2, |c| c.state.test().is_some()).await;
     let route = tried.state.test().unwrap().route.clone();
-    assert_eq!((route.from.as_str(), route.to.as_str()), ("lead", "complete_registration"));
-    let events = promoted(&story);
-    assert_eq!(events.len(), 2, "both ad sets are re-created");
-    assert!(events.iter().all(|e| e["custom_event_type"] == "COMPLETE_REGISTRATION"), "{events:?}");
+    assert_eq!((route.from.as_str(), route.to.as_str()), ("lead", to), "{}", story.tale());
+    let sets = rebuilt(&story, "adset");
+    assert_eq!(sets.len(), 2, "both ad sets are re-created");
+    for set in sets {
+        assert_eq!(set["optimization_goal"], goal);
+        assert_eq!(set["promoted_object"]["custom_event_type"].as_str(), event);
+    }
     story.until(120, 4, |c| !c.state.is_open()).await;
     custody::holds(&story).await;
+}
+
+#[tokio::test]
+async fn the_lead_generation_ladder_is_stepped_down_to_the_page_view() {
+    let ladder = "preset = \"lead_gen\"";
+    leads_step_down(ladder, "page_view", "LANDING_PAGE_VIEWS", None).await;
+}
+
+#[tokio::test]
+async fn a_lead_generation_ladder_with_an_event_counted_in_conversions_is_stepped_down_to_it() {
+    let ladder = "preset = \"custom\"\nobjective = \"OUTCOME_LEADS\"\n\
+                  rungs = [\"contact\", \"complete_registration\", \"lead\"]";
+    leads_step_down(ladder, "contact", "OFFSITE_CONVERSIONS", Some("CONTACT")).await;
 }
 
 /// The default scenario manages two lines at once; the shop's campaign budget line alone tells the story here.
@@ -51,14 +64,15 @@ async fn a_ladder_with_a_custom_conversion_is_stepped_down_to_it() {
     scenario.campaigns[0].daily_budget = Some(9_000);
     let more = format!(
         "{LIMITS}[ladder]\npreset = \"custom\"\nobjective = \"OUTCOME_SALES\"\n\
-         rungs = [\"page_view\", \"conversion:{id}\", \"purchase\"]\n"
+         rungs = [\"conversion:{id}\", \"initiate_checkout\", \"purchase\"]\n"
     );
     let mut story = Story::begin(world(scenario, |_| ()), "supervised", &more).await;
     let tried = story.until(30, 2, |c| c.state.test().is_some()).await;
     let route = tried.state.test().unwrap().route.clone();
     assert_eq!((route.from.as_str(), route.to), ("purchase", format!("conversion:{id}")));
-    let events = promoted(&story);
-    assert!(events.iter().all(|e| e["custom_conversion_id"] == id.to_string()), "{events:?}");
+    for set in rebuilt(&story, "adset") {
+        assert_eq!(set["promoted_object"]["custom_conversion_id"], id.to_string());
+    }
     story.until(120, 4, |c| !c.state.is_open()).await;
     custody::holds(&story).await;
 }
