@@ -2,7 +2,7 @@
 
 use rungwise::{
     domain::{
-        climb::{Command, State, Verdict},
+        climb::{Command, State},
         plan::PlanKind,
     },
     ports::Store as _,
@@ -163,6 +163,5 @@ async fn promote_by_hand_gives_the_line_to_the_challenger() {
     let plans = story.plans().await;
     let kinds: Vec<PlanKind> = plans.iter().map(|(_, p)| p.kind).collect();
     assert_eq!(kinds, [PlanKind::Clone, PlanKind::Activate, PlanKind::Shift]);
-    let _ = Verdict::Promote;
     custody::holds(&story).await;
 }

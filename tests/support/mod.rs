@@ -38,9 +38,15 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// A world in which time passes only when it is told to.
     pub(crate) fn open(mode: &str) -> Self {
+        Self::open_at(mode, "0")
+    }
+
+    /// A world that lives `speed` seconds in one of ours.
+    pub(crate) fn open_at(mode: &str, speed: &str) -> Self {
         let mut serve = rungwise();
-        serve.args(["sandbox", "serve", "--addr", "127.0.0.1:0", "--speed", "0", "--json"]);
+        serve.args(["sandbox", "serve", "--addr", "127.0.0.1:0", "--speed", speed, "--json"]);
         serve.args(["--scenario", "demo", "--start", OPENING]);
         let mut world = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
