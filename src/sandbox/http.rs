@@ -139,6 +139,16 @@ fn decode(method: &HttpMethod, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> 
     })
 }
 
+/// `seconds` out of a JSON body, as people send it, or out of a form, as Graph clients send everything.
+fn seconds(body: &Bytes) -> Option<f64> {
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let wanted = json["seconds"].as_f64().or_else(|| {
+        let pairs = form(&String::from_utf8_lossy(body));
+        pairs.into_iter().find(|(name, _)| name == "seconds")?.1.parse().ok()
+    });
+    wanted.filter(|s| (0.0..=MOST_SECONDS).contains(s))
+}
+
 /// The operator's paths; never in the request log.
 fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> HttpResponse {
     let clock = || {
@@ -148,14 +158,7 @@ fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> Ht
     match (method, path) {
         (&HttpMethod::GET, "clock") => Json(clock()).into_response(),
         (&HttpMethod::POST, "advance") => {
-            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-            let text = std::str::from_utf8(body).unwrap_or_default();
-            let as_form = || text.strip_prefix("seconds=").and_then(|s| s.trim().parse().ok());
-            let seconds = wanted["seconds"]
-                .as_f64()
-                .or_else(as_form)
-                .filter(|s| (0.0..=MOST_SECONDS).contains(s));
-            let Some(seconds) = seconds else {
+            let Some(seconds) = seconds(body) else {
                 let text = "advance needs {\"seconds\": n} with n from 0 to 157680000 (five years)";
                 return (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response();
             };

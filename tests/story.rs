@@ -1,0 +1,20 @@
+//! The whole procedure in process: the same boot and passes as the daemon, the sandbox as the world, no network.
+//!
+//! What is asserted is taken from the sandbox's own request log and ledger, not from what the product says it did.
+
+#[path = "story_cases/custody.rs"]
+mod custody;
+#[path = "story_cases/people.rs"]
+mod people;
+#[path = "story_cases/propose.rs"]
+mod propose;
+#[path = "story_cases/refused.rs"]
+mod refused;
+#[path = "story_cases/settled.rs"]
+mod settled;
+#[path = "story_cases/support.rs"]
+mod support;
+#[path = "story_cases/tampered.rs"]
+mod tampered;
+#[path = "story_cases/worlds.rs"]
+mod worlds;
