@@ -1,1 +1,3 @@
 //! The rehearsal world: a seeded market behind the Graph dialect.
+
+pub mod market;
