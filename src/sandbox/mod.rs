@@ -1,3 +1,4 @@
 //! The rehearsal world: a seeded market behind the Graph dialect.
 
 pub mod market;
+pub mod study;
