@@ -118,9 +118,9 @@ impl SimulateError {
                 names.extend(Baseline::ALL.iter().map(|baseline| baseline.name().to_owned()));
                 Some(format!("one of {}", names.join(", ")))
             }
-            Self::World(_) | Self::WorldText { .. } => {
-                Some("a world file needs `name = \"...\"`; every other key has a default".to_owned())
-            }
+            Self::World(_) | Self::WorldText { .. } => Some(
+                "a world file needs `name = \"...\"`; every other key has a default".to_owned(),
+            ),
             Self::Config(error) => error.hint(),
             Self::WorldFile { .. } | Self::Svg { .. } | Self::Output(_) | Self::Json(_) => None,
         }

@@ -189,6 +189,7 @@ fn gates(read: &Reader<'_>) -> Result<Gates, ConfigError> {
         micro_descend_below: read.int("gates.micro_descend_below", 0, 10_000)?,
         macro_descend_below: read.int("gates.macro_descend_below", 0, 10_000)?,
         untested_below: read.int("gates.untested_below", 0, 10_000)?,
+        tested_below: read.int("gates.tested_below", 0, 10_000)?,
         placement_events_per_week: read.int("gates.placement_events_per_week", 1, 100_000)?,
         rung_change_gap_days: read.days("gates.rung_change_gap", 7, YEAR)?,
         min_expected_conversions: read.int("gates.min_expected_conversions", 1, 10_000)?,

@@ -44,6 +44,7 @@ pub(super) const KEYS: &[Key] = &[
     key("gates.micro_descend_below", Int),
     key("gates.macro_descend_below", Int),
     key("gates.untested_below", Int),
+    key("gates.tested_below", Int),
     key("gates.placement_events_per_week", Int),
     key("gates.rung_change_gap", Text),
     key("gates.min_expected_conversions", Int),

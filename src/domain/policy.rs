@@ -177,8 +177,11 @@ pub struct Gates {
     /// The same for the macro rung.
     pub macro_descend_below: u32,
     /// Below this many macro-conversions a week a line is placed on a lower rung untested and on probation, because a
-    /// test could not decide; from here up to `macro_events_per_week` the lower rung is tested side by side.
+    /// test could not decide; from here up to `tested_below` the lower rung is tested side by side.
     pub untested_below: u32,
+    /// From this many macro-conversions a week on no line leaves the macro rung: a test of a lower rung costs more
+    /// than it finds.
+    pub tested_below: u32,
     /// A step down goes to the nearest lower rung that makes this many events a week: most of the learning effect is
     /// had by then, and a rung nearer to the purchase loses less.
     pub placement_events_per_week: u32,

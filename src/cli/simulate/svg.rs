@@ -67,9 +67,7 @@ pub(super) fn frontier(study: &Study) -> String {
         let at = x(tick);
         add(format!("<path d=\"M{at:.1} {TOP}V{base}\" stroke=\"#eee\"/>"));
         let text = base + 18.0;
-        add(format!(
-            "<text x=\"{at:.1}\" y=\"{text}\" text-anchor=\"middle\">{tick:.0}</text>"
-        ));
+        add(format!("<text x=\"{at:.1}\" y=\"{text}\" text-anchor=\"middle\">{tick:.0}</text>"));
     }
     add(format!("<path d=\"M{LEFT} {:.1}H{right}\" stroke=\"#888\"/>", y(0.0)));
     add(format!("<text x=\"{LEFT}\" y=\"24\">mean cut of cost per purchase, %</text>"));

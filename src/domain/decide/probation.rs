@@ -130,3 +130,36 @@ fn probability_at_most(c: f64, before: &Period, after: &Period) -> f64 {
     let shrink = PRIOR_SD * PRIOR_SD / (PRIOR_SD * PRIOR_SD + variance);
     normal_cdf((log(c) - shrink * seen) / sqrt(shrink * variance))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(purchases: f64, signals: f64) -> Period {
+        Period { purchases, signals, spend: 1_000.0 }
+    }
+
+    #[test]
+    fn more_signals_for_the_same_money_speak_for_the_placement_and_fewer_against_it() {
+        let p = |purchases, signals| {
+            probability_at_most(1.1, &period(20.0, 44.0), &period(purchases, signals))
+        };
+        assert!(p(30.0, 66.0) > 0.85, "{}", p(30.0, 66.0));
+        assert!(p(10.0, 22.0) < 0.15, "{}", p(10.0, 22.0));
+        assert!((0.5..0.8).contains(&p(20.0, 44.0)), "{}", p(20.0, 44.0));
+    }
+
+    #[test]
+    fn signals_decide_sooner_than_purchases_alone() {
+        let alone = probability_at_most(1.1, &period(12.0, 12.0), &period(7.0, 7.0));
+        let with = probability_at_most(1.1, &period(12.0, 27.0), &period(7.0, 15.0));
+        assert!(with < alone, "{with} {alone}");
+    }
+
+    #[test]
+    fn signals_that_stop_buying_do_not_save_a_placement() {
+        let healthy = probability_at_most(1.1, &period(100.0, 220.0), &period(100.0, 220.0));
+        let hollow = probability_at_most(1.1, &period(100.0, 220.0), &period(40.0, 220.0));
+        assert!(hollow < healthy - 0.15, "{hollow} {healthy}");
+    }
+}

@@ -31,9 +31,8 @@ pub fn volumes(evidence: &Evidence) -> Volumes {
     let rungs = evidence.policy.ladder.rungs.len();
     let recent = |n: usize| {
         // A campaign that was paused says nothing about its volume, so only days of delivery count.
-        let delivered = |d: &&DayFacts| {
-            d.complete && d.incumbent.spend_minor > 0 && !d.incumbent.is_gap()
-        };
+        let delivered =
+            |d: &&DayFacts| d.complete && d.incumbent.spend_minor > 0 && !d.incumbent.is_gap();
         evidence.days.iter().rev().filter(delivered).take(n)
     };
     let mut weekly = vec![0.0; rungs];
@@ -194,8 +193,8 @@ impl Work<'_> {
             / f64::from(evidence.incumbent.adsets.max(1));
         let first_start = climb.memory.path.len() <= 1;
         let floor = match (is_macro, first_start) {
-            (true, true) => gates.macro_events_per_week,
-            (true, false) => gates.macro_descend_below,
+            (true, true) => gates.macro_events_per_week.min(gates.tested_below),
+            (true, false) => gates.macro_descend_below.min(gates.tested_below),
             (false, _) => gates.micro_descend_below,
         };
         let have = if is_macro { volumes.macro_weekly } else { own };

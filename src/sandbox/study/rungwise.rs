@@ -90,8 +90,7 @@ impl Account {
     fn observe(&mut self, seen: &Observed<'_>) {
         if self.test_budgets.is_none() {
             let (least, most) = (1.0 - EASY_CHANGE, 1.0 + EASY_CHANGE);
-            self.line_budget =
-                seen.budget.clamp(self.line_budget * least, self.line_budget * most);
+            self.line_budget = seen.budget.clamp(self.line_budget * least, self.line_budget * most);
         }
         let evidence = &mut self.evidence;
         evidence.now = morning(&evidence.zone, seen.day);
@@ -109,7 +108,8 @@ impl Account {
         let read = |arm, budget: f64| {
             arm_facts(seen, arm, money(budget), &evidence.policy, &evidence.zone)
         };
-        let (incumbent, challenger) = (read(self.incumbent, a), self.challenger.map(|c| read(c, b)));
+        let (incumbent, challenger) =
+            (read(self.incumbent, a), self.challenger.map(|c| read(c, b)));
         evidence.incumbent = incumbent;
         evidence.challenger = challenger;
         evidence.gates.account_daily_minor = money(self.line_budget).minor();
@@ -268,5 +268,94 @@ impl Account {
             allocation = allocation.with(arm.level, b);
         }
         allocation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::market::{
+        MarketParams,
+        policies::{Decision, Runner},
+    };
+
+    fn shipped() -> Policy {
+        let config = crate::config::from_toml("[account]\nid = \"act_1\"\n", &[]).unwrap();
+        config.account(None).unwrap().policy.clone()
+    }
+
+    /// Asks the agent every day, writes down what it said and runs purchase optimisation whatever it said.
+    struct Ignored(Rungwise, Vec<Decision>);
+    impl policies::Policy for Ignored {
+        fn decide(&mut self, seen: &Observed<'_>) -> Decision {
+            self.1.push(self.0.decide(seen));
+            Allocation::one(PURCHASE, seen.budget).into()
+        }
+    }
+
+    #[test]
+    fn worlds_that_look_the_same_get_the_same_decisions() {
+        let said = |params: &MarketParams| {
+            let mut asked = Ignored(Rungwise::new(shipped()), Vec::new());
+            Runner::new(params.clone(), 4).run(&mut asked, 20);
+            asked.1
+        };
+        let account = MarketParams::stuck_at_purchase();
+        // What nobody can see while only the purchase campaign runs: how lower rungs would do, what an overlap costs.
+        let hidden = MarketParams {
+            s: [0.01, 0.02, 0.03, 0.04, 1.0],
+            g: 3.0,
+            overlap: 0.9,
+            eps: 0.5,
+            ..account.clone()
+        };
+        assert!(hidden.steady(2, 700.0, 1.0, 0).cpa > 1.5 * account.steady(2, 700.0, 1.0, 0).cpa);
+        assert_eq!(said(&account), said(&hidden));
+        let visible = MarketParams { volume: 120.0, ..account.clone() };
+        assert_ne!(said(&account), said(&visible));
+    }
+
+    /// Notes where the line stands each day.
+    struct Noted(Rungwise, Vec<(String, String)>);
+    impl policies::Policy for Noted {
+        fn decide(&mut self, seen: &Observed<'_>) -> Decision {
+            let decision = self.0.decide(seen);
+            let (state, rung) = self.0.stands().unwrap();
+            self.1.push((state.to_owned(), rung.to_owned()));
+            decision
+        }
+    }
+
+    #[test]
+    fn an_account_stuck_at_purchase_is_placed_lower_and_climbs_when_its_volume_allows() {
+        let mut noted = Noted(Rungwise::new(shipped()), Vec::new());
+        Runner::new(MarketParams::stuck_at_purchase(), 1).run(&mut noted, 40);
+        let first = |state: &str| noted.1.iter().position(|(s, _)| s == state);
+        let mut story = noted.1.clone();
+        story.dedup();
+        let placed = first("probation").unwrap_or_else(|| panic!("{story:?}"));
+        let tested = first("comparing").unwrap_or_else(|| panic!("{story:?}"));
+        assert!(placed < 7, "{story:?}");
+        let settled = noted.1.iter().position(|(_, rung)| rung != "purchase");
+        let settled = settled.unwrap_or_else(|| panic!("{story:?}"));
+        assert!(settled >= placed + 14, "it stabilises before anything else: {story:?}");
+        assert!(tested > settled, "{story:?}");
+        assert!(story.iter().all(|(state, _)| state != "stuck"), "{story:?}");
+    }
+
+    #[test]
+    fn a_line_that_sells_enough_is_left_alone() {
+        let account = MarketParams {
+            volume: 150.0,
+            k: 0.5,
+            demand_growth: 0.0,
+            ..MarketParams::stuck_at_purchase()
+        };
+        let mut agent = Rungwise::new(shipped());
+        let runner = Runner::new(account.clone(), 2);
+        let left = runner.run(&mut agent, 10);
+        let always = runner.run(&mut policies::FixedLevel(PURCHASE), 10);
+        assert!((left.cpa() / always.cpa() - 1.0).abs() < 1e-3);
+        assert_eq!(left.tests, 0);
     }
 }
