@@ -87,6 +87,8 @@ pub enum Command {
     Compare(super::compare::CompareArgs),
     /// Offline: rung table and friction out of exports or insights files
     Advise(super::advise::AdviseArgs),
+    /// Decision quality on seeded populations of accounts, against baselines
+    Simulate(super::simulate::SimulateArgs),
     /// The rehearsal world
     Sandbox(Sandbox),
     /// The configuration

@@ -104,7 +104,10 @@ fn configuration(world: &Sandbox, demo: &args::Demo) -> String {
          [account]\nid = \"act_{}\"\n\n[mode]\nlevel = \"{level}\"\n\n\
          [limits]\nmax_daily_spend = \"400.00 EUR\"\nmax_spend_per_climb = \"8000.00 EUR\"\n\
          max_regret_per_climb = \"1000.00 EUR\"\n\n[api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\n\
-         [freshness]\ninsights = \"24h\"\n",
+         [freshness]\ninsights = \"24h\"\n\n\
+         # This shop follows the plain doctrine: below 30 purchases a week a lower rung, below 15 at once and on\n\
+         # probation. The defaults are more careful, see `rungwise config default`.\n\
+         [gates]\nuntested_below = 15\ntested_below = 30\n",
         who.account_id, who.app_id
     )
 }

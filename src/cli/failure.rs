@@ -117,3 +117,8 @@ impl From<super::advise::AdviseError> for Failure {
         Self { what: e.to_string(), hint: Some(e.hint().to_string()), ending: Ending::BadInput }
     }
 }
+impl From<super::simulate::SimulateError> for Failure {
+    fn from(e: super::simulate::SimulateError) -> Self {
+        Self { what: e.to_string(), hint: e.hint(), ending: Ending::BadInput }
+    }
+}

@@ -29,6 +29,7 @@ pub mod replay;
 pub mod run;
 pub mod sandbox;
 pub mod show;
+pub mod simulate;
 pub mod status;
 pub mod stop;
 pub mod sync;
@@ -94,6 +95,13 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Explain(explain) => explain::run(args, explain, out).await,
         Command::Replay(replay) => replay::run(args, replay, out).await,
         Command::Audit(audit) => audit::run(args, audit, out).await,
+        Command::Simulate(simulate) => {
+            let mut simulate = simulate.clone();
+            simulate.json = out.json;
+            let mut text = Vec::new();
+            simulate::run(&simulate, &mut text, &mut std::io::stderr()).map_err(Failure::from)?;
+            out.write(&text).map(|()| Ending::Done)
+        }
         Command::Sandbox(sandbox) => sandbox::run(args, sandbox, out).await,
         Command::Config(which) => context::config(args, which, out),
         Command::Compare(compare) => {

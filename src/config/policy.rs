@@ -42,6 +42,7 @@ pub(super) fn policy(read: &Reader<'_>) -> Result<Policy, ConfigError> {
             look_days: read.ascending("probation.looks")?,
             baseline_days: read.days("probation.baseline", 7, YEAR)?,
             revert_at: read.number("probation.revert_at", 0.0, 1.0)?,
+            proven_at: read.number("probation.proven_at", 0.0, 1.0)?,
         },
         approval: Approval {
             expires_ms: read.duration_ms("approval.expires")?,
@@ -188,6 +189,8 @@ fn gates(read: &Reader<'_>) -> Result<Gates, ConfigError> {
         micro_descend_below: read.int("gates.micro_descend_below", 0, 10_000)?,
         macro_descend_below: read.int("gates.macro_descend_below", 0, 10_000)?,
         untested_below: read.int("gates.untested_below", 0, 10_000)?,
+        tested_below: read.int("gates.tested_below", 0, 10_000)?,
+        placement_events_per_week: read.int("gates.placement_events_per_week", 1, 100_000)?,
         rung_change_gap_days: read.days("gates.rung_change_gap", 7, YEAR)?,
         min_expected_conversions: read.int("gates.min_expected_conversions", 1, 10_000)?,
     };

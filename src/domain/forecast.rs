@@ -82,7 +82,8 @@ impl Volume {
             return None;
         }
         let (mut low, mut high) = (0.0, most);
-        for _ in 0..40 {
+        // A thousandth of the present budget is finer than anybody sets one.
+        for _ in 0..14 {
             let middle = 0.5 * (low + high);
             if enough(middle) {
                 high = middle;

@@ -177,8 +177,14 @@ pub struct Gates {
     /// The same for the macro rung.
     pub macro_descend_below: u32,
     /// Below this many macro-conversions a week a line is placed on a lower rung untested and on probation, because a
-    /// test could not decide; from here up to `macro_events_per_week` the lower rung is tested side by side.
+    /// test could not decide; from here up to `tested_below` the lower rung is tested side by side.
     pub untested_below: u32,
+    /// From this many macro-conversions a week on no line leaves the macro rung: a test of a lower rung costs more
+    /// than it finds.
+    pub tested_below: u32,
+    /// A step down goes to the nearest lower rung that makes this many events a week: most of the learning effect is
+    /// had by then, and a rung nearer to the purchase loses less.
+    pub placement_events_per_week: u32,
     /// Days between two changes of rung of one line.
     pub rung_change_gap_days: u32,
     /// A comparison that can expect fewer macro-conversions in both arms together until its last look is not started.
@@ -265,6 +271,8 @@ pub struct Probation {
     pub baseline_days: u32,
     /// It is taken back when the probability of a comparable cost is at or below this.
     pub revert_at: f64,
+    /// From this probability on it has proven itself and the line may climb from it; until then it stays watched.
+    pub proven_at: f64,
 }
 
 /// How long plans live and who must agree.

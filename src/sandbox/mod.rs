@@ -45,6 +45,7 @@ mod request;
 mod rows;
 mod scenario;
 mod studies;
+pub mod study;
 mod tools;
 mod town;
 mod usage;

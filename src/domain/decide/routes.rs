@@ -3,7 +3,7 @@
 use super::{Gate, Work, arms, closed_gates, gates::route_gates, rule_of};
 use crate::domain::{
     climb::{Climb, Route, RouteKind, Step},
-    evidence::Evidence,
+    evidence::{DayFacts, Evidence},
     forecast::{Candidate, Choice, Demand, Volume, choose},
     planner::allowance,
     signals,
@@ -30,7 +30,10 @@ pub struct Volumes {
 pub fn volumes(evidence: &Evidence) -> Volumes {
     let rungs = evidence.policy.ladder.rungs.len();
     let recent = |n: usize| {
-        evidence.days.iter().rev().filter(|d| d.complete && !d.incumbent.is_gap()).take(n)
+        // A campaign that was paused says nothing about its volume, so only days of delivery count.
+        let delivered =
+            |d: &&DayFacts| d.complete && d.incumbent.spend_minor > 0 && !d.incumbent.is_gap();
+        evidence.days.iter().rev().filter(delivered).take(n)
     };
     let mut weekly = vec![0.0; rungs];
     let days = recent(VOLUME_DAYS).count();
@@ -62,7 +65,8 @@ impl Work<'_> {
         let route = self.route(climb, &mut closed);
         if let Some(route) = &route {
             closed.extend(route_gates(self.evidence, climb, route));
-            if route.kind != RouteKind::Placement {
+            // What a test could show is worked out only when nothing else forbids it.
+            if route.kind != RouteKind::Placement && closed.is_empty() {
                 closed.extend(self.power(route));
             }
         }
@@ -104,6 +108,7 @@ impl Work<'_> {
         }
         let choice = self.rung_table(&volumes);
         let chosen = choice.key.as_deref().and_then(|k| evidence.rung_index(k));
+        let chosen = self.nearest_below(at, &volumes).or(chosen);
         self.because(format!("rung choice: {}", choice.reason));
         self.out.choice = Some(choice);
         if let Some(route) = self.way_down(climb, at, chosen, &volumes) {
@@ -143,6 +148,23 @@ impl Work<'_> {
         choose(&candidates, &demand)
     }
 
+    /// The nearest lower rung, not below add-to-cart, that keeps most of what learning gives.
+    fn nearest_below(&self, at: usize, volumes: &Volumes) -> Option<usize> {
+        let evidence = self.evidence;
+        let gates = &evidence.policy.gates;
+        let sets = f64::from(evidence.incumbent.adsets.max(1));
+        let enough = f64::from(gates.placement_events_per_week);
+        let floor = evidence.rung_index("add_to_cart").unwrap_or(0);
+        let nearest = (floor..at).rev().find(|i| {
+            let weekly = volumes.weekly.get(*i).copied().unwrap_or(0.0) / sets;
+            let events = weekly / 7.0 * count(volumes.days);
+            let volume = Volume { events, days: count(volumes.days), dispersion: USUAL_DISPERSION };
+            volume.forecast(1.0, enough).is_some_and(|f| f.p_enough >= gates.micro_probability)
+        });
+        let has_any = volumes.weekly.get(floor).is_some_and(|weekly| *weekly > 0.0);
+        nearest.or_else(|| (floor < at && has_any).then_some(floor))
+    }
+
     /// The challenger's budget relative to the run-rate.
     fn test_share(&self) -> f64 {
         let Some(run_rate) = self.evidence.incumbent.daily_budget else { return 1.0 };
@@ -171,8 +193,8 @@ impl Work<'_> {
             / f64::from(evidence.incumbent.adsets.max(1));
         let first_start = climb.memory.path.len() <= 1;
         let floor = match (is_macro, first_start) {
-            (true, true) => gates.macro_events_per_week,
-            (true, false) => gates.macro_descend_below,
+            (true, true) => gates.macro_events_per_week.min(gates.tested_below),
+            (true, false) => gates.macro_descend_below.min(gates.tested_below),
             (false, _) => gates.micro_descend_below,
         };
         let have = if is_macro { volumes.macro_weekly } else { own };
