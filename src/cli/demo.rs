@@ -295,6 +295,9 @@ async fn summary(
     let verified = parts.store.verify_audit().await.is_ok();
     let writes = parts.store.intents(None).await?.len();
     let money = |cpa: Option<f64>| cpa.and_then(|c| views::cpa(c, account.currency));
+    // What the first ad set would cost today at the rung it never left, once it had learned all it could there.
+    let stayed = ledger.days.first().and_then(|d| world.true_cpa(&d.adset_id));
+    let offset = i32::try_from(account.currency.offset()).unwrap_or(100);
     let climbs: Vec<Value> = tests
         .iter()
         .map(|t| {
@@ -316,6 +319,7 @@ async fn summary(
         "cpa_after": money(per(after.0, f64::from(after.1))),
         "true_cpa_before": money(per(before.0, before.2)),
         "true_cpa_after": money(per(after.0, after.2)),
+        "true_cpa_if_stayed": stayed.and_then(|major| views::cpa(major * f64::from(offset), account.currency)),
         "currency": account.currency,
         "final_rung": climb.map(|c| c.rung),
     }))
@@ -357,6 +361,10 @@ fn tell(summary: &Value, dir: &std::path::Path, out: &Output) -> super::Said {
         "true CPA        {} -> {} {currency} (the sandbox's own expectation for the same spend)",
         text("true_cpa_before"),
         text("true_cpa_after")
+    ))?;
+    out.line(&format!(
+        "had it stayed   {} {currency} (the sandbox's truth for the first rung at the end: demand grew for everybody)",
+        text("true_cpa_if_stayed")
     ))?;
     let audit = summary.get("audit").cloned().unwrap_or_default();
     let verified = audit.get("verified").and_then(Value::as_bool).unwrap_or(false);
