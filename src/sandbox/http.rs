@@ -136,6 +136,16 @@ fn decode(method: &HttpMethod, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> 
     })
 }
 
+/// `seconds` out of a JSON body, as people send it, or out of a form, as Graph clients send everything.
+fn seconds(body: &Bytes) -> Option<f64> {
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let wanted = json["seconds"].as_f64().or_else(|| {
+        let pairs = form(&String::from_utf8_lossy(body));
+        pairs.into_iter().find(|(name, _)| name == "seconds")?.1.parse().ok()
+    });
+    wanted.filter(|s| s.is_finite() && *s >= 0.0)
+}
+
 /// The operator's paths; never in the request log.
 fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> HttpResponse {
     let clock = || {
@@ -145,9 +155,7 @@ fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> Ht
     match (method, path) {
         (&HttpMethod::GET, "clock") => Json(clock()).into_response(),
         (&HttpMethod::POST, "advance") => {
-            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-            let seconds = wanted["seconds"].as_f64().filter(|s| s.is_finite() && *s >= 0.0);
-            let Some(seconds) = seconds else {
+            let Some(seconds) = seconds(body) else {
                 let text = "advance needs {\"seconds\": n} with n >= 0";
                 return (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response();
             };
