@@ -250,11 +250,14 @@ impl Clock for SandboxClock {
     fn now(&self) -> Moment {
         SystemClock.now().plus(self.ahead_ms.load(Ordering::Relaxed))
     }
-    /// Looks at the sandbox's clock every so often, because its time can jump.
+    /// Looks at the sandbox's clock every so often, because its time can jump. Never waits longer than it would on the
+    /// machine's clock: in a sandbox whose time stands still a pause between two reads would never end.
     fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
         const LOOK_MS: i64 = 200;
         Box::pin(async move {
-            while self.now() < until {
+            let start = SystemClock.now();
+            let patience = until.since(self.now());
+            while self.now() < until && SystemClock.now().since(start) < patience {
                 let step = until.since(self.now()).clamp(1, LOOK_MS);
                 SystemClock.wait_until(SystemClock.now().plus(step)).await;
                 if let Err(e) = self.sync().await {
