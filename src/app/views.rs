@@ -94,6 +94,9 @@ pub struct StatusView {
     pub audit_head: i64,
 }
 
+/// Days around today in which the newest complete read is looked for.
+const READS_DAYS: i64 = 10 * 365;
+
 /// Reads a stored decision back.
 pub fn decision_of(row: &DecisionRow) -> std::result::Result<Decision, StoreError> {
     serde_json::from_slice(&row.doc).map_err(|e| StoreError::Document {
@@ -147,8 +150,9 @@ pub async fn status<S: Store>(
     });
     let in_doubt = in_doubt.map(|i| format!("{} ({})", i.op_key, i.action)).collect();
     let (mode, mode_reason) = policy.effective_mode();
-    let window =
-        crate::domain::DayRange::new(today.plus(-60), today).expect("60 days back is before today");
+    // The machine's clock may be far from the one the reads were made by: a sandbox keeps its own.
+    let window = crate::domain::DayRange::new(today.plus(-READS_DAYS), today.plus(READS_DAYS))
+        .expect("the window ends after it begins");
     let reads = store.coverage(account, window, None).await?;
     Ok(StatusView {
         account: account.act(),
