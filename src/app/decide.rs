@@ -77,11 +77,51 @@ pub fn opened(ended: &Climb, effects: &[Effect], now: crate::domain::Moment) -> 
     let next = effects.iter().filter_map(|effect| match effect {
         Effect::OpenNext { incumbent, rung, memory } => {
             let line = ended.line.clone();
-            let id = climb_id(incumbent, now);
+            let id = next_id(ended, incumbent, now);
             let climb = Climb::open(id, line, incumbent.clone(), rung, now, memory.clone());
             Some(Record::Climb(climb_row(&climb, now)))
         }
         Effect::Propose { .. } | Effect::Alarm { .. } | Effect::Note { .. } => None,
     });
     next.collect()
+}
+
+/// The id of the climb that follows `ended`. A climb can end in the second it was opened in, and its successor must not
+/// take its name: write keys are made from it.
+fn next_id(
+    ended: &Climb,
+    incumbent: &crate::domain::CampaignId,
+    now: crate::domain::Moment,
+) -> crate::domain::ClimbId {
+    let id = climb_id(incumbent, now);
+    let taken = ended.id.as_str();
+    match taken.strip_prefix(id.as_str()) {
+        None => id,
+        Some(tail) => {
+            let count = tail.strip_prefix('.').and_then(|n| n.parse::<u32>().ok()).unwrap_or(1);
+            let name = format!("{id}.{}", count.saturating_add(1));
+            crate::domain::ClimbId::new(name).expect("a number after a dot is legal in an id")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CampaignId, LineId, Moment, climb::Memory};
+
+    #[test]
+    fn a_climb_that_follows_another_within_the_same_second_has_a_name_of_its_own() {
+        let (campaign, now) = (CampaignId::new("7").unwrap(), Moment::from_millis(5_000));
+        let climb = |id| {
+            let line = LineId::new("l").unwrap();
+            Climb::open(id, line, campaign.clone(), "purchase", now, Memory::default())
+        };
+        let first = climb(climb_id(&campaign, now));
+        let second = climb(next_id(&first, &campaign, now));
+        let third = next_id(&second, &campaign, now);
+        let names = [first.id.as_str(), second.id.as_str(), third.as_str()];
+        assert_eq!(names, ["climb-7-5", "climb-7-5.2", "climb-7-5.3"]);
+        assert_eq!(next_id(&second, &campaign, now.plus(1_000)).as_str(), "climb-7-6");
+    }
 }
