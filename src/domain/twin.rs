@@ -45,11 +45,12 @@ pub fn compare(source: &Tree, copy: &Tree, route: &Route, ladder: &Ladder) -> Pa
     facts
 }
 
-/// Attribution differs only where the goals force it to.
+/// Attribution and pixel differ only where the goals force them to: an ad set for landing page views names no event
+/// and therefore no pixel.
 fn announced(route: &Route, ladder: &Ladder) -> &'static [&'static str] {
     let rungs = ladder.rung(&route.from).zip(ladder.rung(&route.to));
     match rungs.and_then(|(from, to)| from.common_window(to)) {
-        Some(_) => &["attribution_spec"],
+        Some(_) => &["attribution_spec", "promoted_object.pixel_id"],
         None => &[],
     }
 }
@@ -81,5 +82,26 @@ fn take(facts: &mut ParityFacts, what: &str, report: &ParityReport) {
                 difference.copy, difference.source
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Objective, climb::RouteKind};
+
+    #[test]
+    fn a_move_to_or_from_page_views_announces_attribution_and_pixel_and_no_other_move_does() {
+        let ladder = Ladder::ecommerce();
+        assert_eq!(ladder.objective, Objective::Sales);
+        let route = |from: &str, to: &str| Route {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            kind: RouteKind::Placement,
+        };
+        let down = announced(&route("purchase", "page_view"), &ladder);
+        assert_eq!(down, ["attribution_spec", "promoted_object.pixel_id"]);
+        assert_eq!(announced(&route("page_view", "view_content"), &ladder), down);
+        assert!(announced(&route("purchase", "add_to_cart"), &ladder).is_empty());
     }
 }
