@@ -12,12 +12,18 @@ use crate::domain::AccountId;
 /// Variables that belong to the command line and stand for no key.
 const COMMAND_LINE: [&str; 3] = ["RUNGWISE_CONFIG", "RUNGWISE_DIR", "RUNGWISE_ACCOUNT"];
 
-/// Our variables, and `NO_COLOR`, from the process's environment. What is not valid Unicode is kept with replacement
+/// Names of variables that say who sits at the machine, for the audit log.
+const SESSION: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
+
+/// Our variables, `NO_COLOR` and the user's name, from the process's environment. What is not valid Unicode is kept with replacement
 /// characters, so that its key still shows up in an error.
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with("RUNGWISE_") || name == "NO_COLOR")
+        .filter(|(name, _)| {
+            let name = name.as_str();
+            name.starts_with("RUNGWISE_") || name == "NO_COLOR" || SESSION.contains(&name)
+        })
         .collect()
 }
 
