@@ -92,7 +92,8 @@ impl From<BootError> for Failure {
 }
 impl From<ConfigError> for Failure {
     fn from(e: ConfigError) -> Self {
-        let hint = e.hint();
+        let general = || "`rungwise config default` prints every key with its meaning".to_owned();
+        let hint = Some(e.hint().unwrap_or_else(general));
         Self { what: e.to_string(), hint, ending: Ending::Config }
     }
 }
