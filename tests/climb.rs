@@ -79,7 +79,8 @@ fn events() -> Vec<Event> {
         step(Step::Open { route: route(RouteKind::Climb) }),
         step(Step::Close),
         step(Step::Stable),
-        step(Step::Ready),
+        step(Step::Ready { cut_first: false }),
+        step(Step::Ready { cut_first: true }),
         step(Step::Unfit),
         step(Step::Learned),
         step(Step::Looked),
@@ -91,7 +92,7 @@ fn events() -> Vec<Event> {
         all.push(step(Step::Verdict { verdict, weekly_milli: 1_000 }));
     }
     for command in [Command::Pause, Command::Resume, Command::Abort, Command::Promote] {
-        all.push(Event::Commanded(command));
+        all.push(Event::Commanded { command, today: today() });
     }
     let kinds = [
         PlanKind::Clone,
@@ -199,7 +200,7 @@ fn a_hold_is_set_by_drift_or_command_and_lifted_only_by_a_person() {
     assert!(held.held.is_some() && matches!(effects.as_slice(), [Effect::Alarm { .. }]));
     let (still, _) = held.on(&Event::Decided { step: Step::Wait, today: today() });
     assert!(still.held.is_some());
-    let (free, _) = still.on(&Event::Commanded(Command::Resume));
+    let (free, _) = still.on(&Event::Commanded { command: Command::Resume, today: today() });
     assert!(free.held.is_none());
 }
 

@@ -342,6 +342,12 @@ where
                 let detail = json!({ "id": id, "fbtrace_id": trace });
                 (Entry::Succeeded, id, detail, None)
             }
+            // What was to go is gone already: the write's promise holds.
+            WriteOutcome::Refused(e)
+                if e.class == MetaClass::Gone && matches!(action.op, Op::DeleteRule { .. }) =>
+            {
+                (Entry::Succeeded, None, journal::error(&e), None)
+            }
             WriteOutcome::Refused(e) if e.class == MetaClass::NotSent => {
                 let halt = Halt::Wait(format!("{} was not sent: {}", action.key, e.detail));
                 (Entry::FoundAbsent, None, journal::error(&e), Some(halt))

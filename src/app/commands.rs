@@ -164,7 +164,9 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     };
     let before = climb_of(stored)?;
     let now = desk.clock.now();
-    let (mut climb, effects) = before.on(&Event::Commanded(command));
+    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
+    let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
+    let (mut climb, effects) = before.on(&Event::Commanded { command, today });
     let mut batch = Vec::new();
     // A command that changes course voids the plan that was waiting.
     let closes = command != Command::Pause && command != Command::Resume;

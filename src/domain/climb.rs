@@ -298,8 +298,11 @@ pub enum Step {
     Close,
     /// The rung is stable: propose the clone.
     Stable,
-    /// The challenger is built and equal: propose to turn it on.
-    Ready,
+    /// The challenger is built and equal: propose to turn it on, in a split test after the incumbent's cut.
+    Ready {
+        /// The incumbent must be cut to its half first.
+        cut_first: bool,
+    },
     /// The challenger is not what was ordered: put it away.
     Unfit,
     /// Learning is over: compare from now on.
@@ -392,7 +395,12 @@ pub enum Event {
         today: Day,
     },
     /// A person's command.
-    Commanded(Command),
+    Commanded {
+        /// Which.
+        command: Command,
+        /// The day it was heard.
+        today: Day,
+    },
 }
 
 /// What a finished plan brought into the world.
@@ -479,7 +487,7 @@ impl Climb {
                 next.pending = None;
                 next.on_ended(*kind, *outcome, built, *today)
             }
-            Event::Commanded(command) => self.on_command(*command),
+            Event::Commanded { command, today } => self.on_command(*command, *today),
         }
     }
 
@@ -523,8 +531,11 @@ impl Climb {
             (State::Proposed { .. }, Step::Close) if self.pending.is_none() => {
                 self.to(State::Observing, Vec::new())
             }
-            (State::Cloning { challenger: Some(_), .. }, Step::Ready) if self.pending.is_none() => {
-                (self.clone(), vec![Effect::propose(PlanKind::Activate)])
+            (State::Cloning { challenger: Some(_), .. }, Step::Ready { cut_first })
+                if self.pending.is_none() =>
+            {
+                let kind = if *cut_first { PlanKind::Split } else { PlanKind::Activate };
+                (self.clone(), vec![Effect::propose(kind)])
             }
             (State::Cloning { challenger: Some(_), .. }, Step::Unfit) if self.pending.is_none() => {
                 (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
@@ -657,10 +668,15 @@ impl Climb {
                     Effect::propose(PlanKind::CleanUp),
                 ],
             ),
-            (State::Cloning { .. }, PlanKind::Split, Done) => {
-                (self.clone(), vec![Effect::propose(PlanKind::Activate)])
+            // The next pass finds the incumbent at its half and proposes the activation on a fresh read.
+            (State::Cloning { .. }, PlanKind::Split, Done) => (self.clone(), Vec::new()),
+            (State::Cloning { route, .. }, PlanKind::CleanUp, Done) => {
+                // Without this memory the same challenger would be built and put away again the next day.
+                let mut next = self.clone();
+                next.memory.last_failure =
+                    Some(Failure { to: route.to.clone(), day: today, weekly_milli: 0 });
+                next.stay(State::Aborted)
             }
-            (State::Cloning { .. }, PlanKind::CleanUp, Done) => self.stay(State::Aborted),
             (State::Judged { test, .. } | State::Shifting { test }, PlanKind::Shift, Done) => {
                 self.settle(test, today)
             }
@@ -699,7 +715,7 @@ impl Climb {
         }
     }
 
-    fn on_command(&self, command: Command) -> (Self, Vec<Effect>) {
+    fn on_command(&self, command: Command, today: Day) -> (Self, Vec<Effect>) {
         let mut next = self.clone();
         match (command, &self.state) {
             (_, State::Settled { .. } | State::Stayed { .. } | State::Aborted) => {
@@ -718,7 +734,7 @@ impl Climb {
                 State::Warming { test } | State::Comparing { test } | State::Probation { test },
             ) => {
                 next.held = None;
-                next.judge(test, Verdict::Aborted, 0, test.first_day)
+                next.judge(test, Verdict::Aborted, 0, today)
             }
             (Command::Abort, State::Judged { test, .. } | State::Shifting { test }) => {
                 next.held = None;
@@ -731,13 +747,18 @@ impl Climb {
             }
             (Command::Abort, _) => {
                 next.held = None;
+                // A person said no to this move: it rests like one that failed.
+                if let Some(route) = self.state.route() {
+                    next.memory.last_failure =
+                        Some(Failure { to: route.to.clone(), day: today, weekly_milli: 0 });
+                }
                 next.stay(State::Aborted)
             }
             (Command::Promote, State::Warming { test } | State::Comparing { test }) => {
                 next.held = None;
-                next.judge(test, Verdict::Promote, 0, test.first_day)
+                next.judge(test, Verdict::Promote, 0, today)
             }
-            (Command::Promote, State::Probation { test }) => next.settle(test, test.first_day),
+            (Command::Promote, State::Probation { test }) => next.settle(test, today),
             (Command::Promote, _) => self.unchanged("promote"),
         }
     }

@@ -241,7 +241,20 @@ impl Work<'_> {
             parity.compared
         );
         self.conclude(text);
-        Step::Ready
+        Step::Ready { cut_first: self.must_cut_first(arm, climb) }
+    }
+
+    /// In a split test both arms get half of the run-rate: until the incumbent has been cut to its half, it stands on
+    /// nearly twice the challenger's budget.
+    fn must_cut_first(&self, challenger: &super::evidence::ArmFacts, climb: &Climb) -> bool {
+        let split = self.evidence.policy.compare.budget_mode == policy::BudgetMode::Split;
+        let tested = climb.state.route().is_some_and(|r| r.kind != RouteKind::Placement);
+        let budgets = self.evidence.incumbent.daily_budget.zip(challenger.daily_budget);
+        let twice = |a: super::Money, b: super::Money| {
+            // Half of an odd amount is rounded down, so "equal" may differ by one unit.
+            a.minor().saturating_sub(b.minor()) > 1
+        };
+        split && tested && budgets.is_some_and(|(a, b)| twice(a, b))
     }
 
     fn testing(&mut self, climb: &Climb, test: &Test) -> Step {

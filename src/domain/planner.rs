@@ -252,7 +252,7 @@ impl Wish<'_> {
                 campaign: Target::Created("campaign".to_owned()),
                 name: self.name(key, &set.name, &route.to),
                 rung: Box::new(rung.clone()),
-                pixel_id: set.optimisation.pixel_id.clone(),
+                pixel_id: set.optimisation.pixel_id.clone().or_else(|| self.pixel_of_ads(set)),
                 daily_budget,
                 end_time,
                 attribution: rung.attribution_for(&set.attribution),
@@ -262,6 +262,14 @@ impl Wish<'_> {
             not_before: None,
             reason: format!("same audience, placements and schedule, optimised for {}", rung.title),
         })
+    }
+
+    /// The pixel its ads report to: an ad set optimised for landing page views names none itself.
+    fn pixel_of_ads(&self, set: &super::AdSet) -> Option<String> {
+        let ads = self.source.ads.iter().filter(|a| a.adset == set.id);
+        let specs = ads.filter_map(|a| a.fields.get("tracking_specs")?.as_array());
+        let pixels = specs.flatten().filter_map(|spec| spec.get("fb_pixel")?.as_array()?.first());
+        pixels.filter_map(|id| id.as_str().map(str::to_owned)).next()
     }
 
     fn clone_ad(
@@ -624,7 +632,16 @@ impl Wish<'_> {
 
     fn ramp(&self, from: Money, to: Money) -> Result<Vec<Ramp>, Refusal> {
         let max_step = self.policy.limits.and_then(|l| l.max_step);
-        ramp(from, to, &self.policy.shifting, max_step, self.now)
+        let mut steps = ramp(from, to, &self.policy.shifting, max_step, self.now)?;
+        // A budget may not fall below what was spent today, so steps happen soon after midnight on the account's clock;
+        // whole days keep them at least as far apart as asked.
+        let days = self.policy.shifting.step_days();
+        let mut day = self.zone.day_of(self.now).plus(1);
+        for step in &mut steps {
+            step.at = self.zone.start_of(day).plus(HOUR_MS / 2);
+            day = day.plus(days);
+        }
+        Ok(steps)
     }
 
     fn ramp_actions(

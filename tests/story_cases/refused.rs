@@ -35,10 +35,10 @@ async fn reasons(world: Sandbox) -> Vec<String> {
 /// What `status` says about the one campaign, which nobody touched.
 async fn refusals(story: &mut Story) -> Vec<String> {
     story.pass(true).await;
-    let (store, account) = (&story.parts.store, &story.parts.account);
-    assert!(store.climbs(false).await.unwrap().is_empty(), "{}", story.tale());
+    let (history, account) = (&story.parts.store, &story.parts.account);
+    assert!(history.climbs(false).await.unwrap().is_empty(), "{}", story.tale());
     assert!(story.world.requests().iter().all(|e| e.mutation.is_null()), "nothing was touched");
-    let view = views::status(store, &account.id, &account.policy, None, story.now()).await.unwrap();
+    let view = views::status(history, &account.id, &account.policy, None).await.unwrap();
     let (_, why) = view.refused.into_iter().next().expect("status names the campaign and why");
     why
 }
@@ -47,9 +47,12 @@ fn shop() -> Sandbox {
     world(short(Scenario::stuck_at_purchase()), |_| ())
 }
 
+/// Fields with the values a person gives them.
+type Edit = &'static [(&'static str, &'static str)];
+
 #[tokio::test]
 async fn what_a_person_set_on_the_campaign_refuses_it_by_name() {
-    let cases: [(&str, &[(&str, &str)], &str); 5] = [
+    let cases: [(&str, Edit, &str); 5] = [
         ("adsets", &[("bid_strategy", "COST_CAP"), ("bid_amount", "900")], "cost cap"),
         (
             "adsets",

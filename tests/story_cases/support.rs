@@ -88,10 +88,10 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Boots as `run` does; `more` is appended to the configuration.
-    pub(crate) async fn begin(world: Sandbox, mode: &str, more: &str) -> Self {
+    /// Boots as `run` does; `extra` is appended to the configuration.
+    pub(crate) async fn begin(world: Sandbox, mode: &str, extra: &str) -> Self {
         let transport: AnyTransport = Arc::new(world.clone());
-        Self::begin_through(transport, world, mode, more).await
+        Self::begin_through(transport, world, mode, extra).await
     }
 
     /// The same with something between the agent and its world.
@@ -99,13 +99,13 @@ impl Story {
         transport: AnyTransport,
         world: Sandbox,
         mode: &str,
-        more: &str,
+        extra: &str,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let who = world.credentials();
         let text = format!(
             "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{mode}\"\n[api]\n\
-             base_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n{more}",
+             base_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n{extra}",
             who.account_id, who.app_id
         );
         let secrets = [

@@ -24,8 +24,8 @@ async fn one_changed_byte_anywhere_in_the_audit_log_is_found() {
     story.agreed_pass().await;
     story.sleep_hours(12);
     story.agreed_pass().await;
-    let store = &story.parts.store;
-    let head = store.verify_audit().await.unwrap();
+    let history = &story.parts.store;
+    let head = history.verify_audit().await.unwrap();
     assert!(head.seq > 20);
     let options = SqliteConnectOptions::new().filename(story.dir.path().join(DATABASE_FILE));
     let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
@@ -45,7 +45,7 @@ async fn one_changed_byte_anywhere_in_the_audit_log_is_found() {
         let seq = i64::try_from(dice.roll(usize::try_from(head.seq).unwrap())).unwrap() + 1;
         let column = COLUMNS[round % COLUMNS.len()];
         change(&mut raw, seq, column, &mut dice).await;
-        let found = store.verify_audit().await;
+        let found = history.verify_audit().await;
         assert!(found.is_err(), "row {seq}: a changed byte of {column} was not found");
         sqlx::raw_sql(
             "update audit set at = b.at, kind = b.kind, body = b.body, prev = b.prev, hash = b.hash
@@ -54,7 +54,7 @@ async fn one_changed_byte_anywhere_in_the_audit_log_is_found() {
         .execute(&mut raw)
         .await
         .unwrap();
-        assert_eq!(store.verify_audit().await.unwrap(), head, "the way back is whole");
+        assert_eq!(history.verify_audit().await.unwrap(), head, "the way back is whole");
     }
 }
 

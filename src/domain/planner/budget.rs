@@ -6,6 +6,20 @@ use crate::domain::{
 
 use super::Refusal;
 
+impl Shifting {
+    /// Least time between two raises: the gap asked for, and no more steps in seven days than allowed.
+    pub fn least_gap_ms(&self) -> i64 {
+        let weekly = i64::from(self.max_steps_per_week.max(1));
+        self.gap_ms.max(DAY_MS.saturating_mul(7).checked_div(weekly).unwrap_or(DAY_MS))
+    }
+    /// The same in whole days, rounded up; one more where a day of 23 hours could fall short.
+    pub fn step_days(&self) -> i64 {
+        let gap = self.least_gap_ms();
+        let days = gap.div_euclid(DAY_MS);
+        if gap.rem_euclid(DAY_MS) == 0 && days > 2 { days } else { days.saturating_add(1) }
+    }
+}
+
 /// One step of a ramp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ramp {
@@ -27,8 +41,7 @@ pub fn ramp(
     if from == to {
         return Ok(Vec::new());
     }
-    let weekly = i64::from(shifting.max_steps_per_week.max(1));
-    let gap = shifting.gap_ms.max(DAY_MS.saturating_mul(7).checked_div(weekly).unwrap_or(DAY_MS));
+    let gap = shifting.least_gap_ms();
     let mut steps = Vec::new();
     let (mut budget, mut at) = (from, start);
     while budget != to {
