@@ -1,5 +1,7 @@
 //! Tables, audits and looks back over a history that the agent really read, on the built-in market.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use std::sync::Arc;
 
 use rand::SeedableRng as _;
