@@ -7,6 +7,8 @@
 //! The small table runs with the other tests. The whole one:
 //! `cargo test --release --test monte_carlo full -- --ignored --nocapture`
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Binomial, Distribution as _, Gamma, Normal, Poisson};
 use rand_pcg::Pcg64Mcg;
@@ -63,7 +65,9 @@ fn counted(rng: &mut Pcg64Mcg, mean: f64, dispersion: f64) -> u64 {
 fn delay(rng: &mut Pcg64Mcg) -> [f64; 8] {
     let mut shares = ARRIVAL.map(|s| Gamma::new(s * 60.0, 1.0).unwrap().sample(rng));
     let total: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|s| *s /= total);
+    for share in &mut shares {
+        *share /= total;
+    }
     shares
 }
 

@@ -26,6 +26,8 @@ use crate::{
 
 /// When the morning's decision is taken, after the day's first instant.
 const MORNING_MS: i64 = 6 * HOUR_MS + HOUR_MS / 2;
+/// The kind of a span of days on which a test is under judgement.
+const TESTING: &str = "testing";
 /// Days a budget is worked out over where no stored evidence tells it.
 const BUDGET_DAYS: usize = 14;
 
@@ -70,7 +72,7 @@ pub struct Span {
     pub kind: &'static str,
     /// The move or the first closed gate.
     pub what: String,
-    /// The conclusion on the first of these days.
+    /// The conclusion on the first of these days; of a test, on the last.
     pub why: String,
 }
 
@@ -221,8 +223,10 @@ impl<'a, S: Store> Run<'a, S> {
     async fn day(&mut self, day: Day, pasts: &[Past]) -> Result<()> {
         let zone = &self.known.account.zone;
         let now = zone.start_of(day).plus(MORNING_MS);
-        // The climb that was the line's own at the end of that day.
-        let Some(index) = pasts.iter().rposition(|p| p.climb.opened <= now) else { return Ok(()) };
+        // The climb that was decided on that day, else the one that was open that morning.
+        let decided = pasts.iter().position(|p| p.decisions.contains_key(&day));
+        let open = || pasts.iter().rposition(|p| p.climb.opened <= now);
+        let Some(index) = decided.or_else(open) else { return Ok(()) };
         let Some(past) = pasts.get(index) else { return Ok(()) };
         let Some(opened) = fresh(pasts, index) else { return Ok(()) };
         let climb = match self.at.take() {
@@ -425,7 +429,7 @@ impl<'a, S: Store> Run<'a, S> {
             .state
             .route()
             .map_or_else(String::new, |r| format!("{} against {}", r.to, r.from));
-        self.span(day, "testing", what, &decision.conclusion);
+        self.span(day, TESTING, what, &decision.conclusion);
         let verdict = match &decision.next.state {
             State::Judged { verdict, .. } | State::Stayed { verdict } => Some(verdict.as_str()),
             State::Settled { .. } => Some("promote"),
@@ -452,6 +456,9 @@ impl<'a, S: Store> Run<'a, S> {
             && last.what == what
         {
             last.until = day;
+            if kind == TESTING {
+                why.clone_into(&mut last.why);
+            }
             return;
         }
         self.spans.push(Span { from: day, until: day, kind, what, why: why.to_owned() });

@@ -109,7 +109,7 @@ impl Known {
     fn series(&self, policy: &Policy, mine: impl Fn(&SeenRow) -> bool) -> Series {
         let mut sums: BTreeMap<Day, (SeriesDay, u64)> = BTreeMap::new();
         for seen in self.rows.iter().filter(|r| mine(r)) {
-            let empty = || (self.empty_day(policy, seen.row.day), 0);
+            let empty = || (empty_day(policy, seen.row.day), 0);
             let (day, impressions) = sums.entry(seen.row.day).or_insert_with(empty);
             *impressions = impressions.saturating_add(seen.row.impressions);
             add(day, seen, policy);
@@ -120,7 +120,7 @@ impl Known {
         let range = DayRange::new(first, self.window.until());
         let days = range.into_iter().flat_map(DayRange::iter).map(|day| {
             let (mut facts, impressions) =
-                sums.remove(&day).unwrap_or_else(|| (self.empty_day(policy, day), 0));
+                sums.remove(&day).unwrap_or_else(|| (empty_day(policy, day), 0));
             facts.usable =
                 is_complete(&self.reads, &self.account.zone, policy.compare.settle_ms, day)
                     && !(facts.spend > 0.0 && impressions == 0);
@@ -128,15 +128,16 @@ impl Known {
         });
         Series { days: days.collect() }
     }
-    fn empty_day(&self, policy: &Policy, day: Day) -> SeriesDay {
-        let rungs = policy.ladder.rungs.len();
-        SeriesDay {
-            day,
-            usable: false,
-            spend: 0.0,
-            events: vec![0.0; rungs],
-            aliases: vec![0.0; rungs],
-        }
+}
+
+fn empty_day(policy: &Policy, day: Day) -> SeriesDay {
+    let rungs = policy.ladder.rungs.len();
+    SeriesDay {
+        day,
+        usable: false,
+        spend: 0.0,
+        events: vec![0.0; rungs],
+        aliases: vec![0.0; rungs],
     }
 }
 
@@ -187,7 +188,7 @@ fn line_days(known: &Known, policy: &Policy, climb: Climb, tree: Tree) -> LineDa
     let line = known.series(policy, |r| r.row.campaign == *campaign);
     let of = |id: &AdSetId| known.series(policy, |r| r.row.adset == *id);
     let adsets = live_adsets(&tree).map(|set| (set.clone(), of(&set.id))).collect();
-    LineDays { climb, line, adsets, tree }
+    LineDays { climb, tree, line, adsets }
 }
 
 impl LineDays {

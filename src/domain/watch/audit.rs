@@ -19,6 +19,8 @@ const MONTH: usize = 28;
 const COST_WEEKS: usize = 8;
 /// A rung counts as silent when this many events were to be expected on a day without any.
 const EXPECTED_A_DAY: f64 = 5.0;
+/// The most dispersion a ratio of two events of the same days is given.
+const RATIO_NOISE: f64 = 4.0;
 /// Below this correlation with the macro-conversion an event says too little of buying.
 const NOISY_BELOW: f64 = 0.60;
 /// A rung that happens less than this often per macro-conversion has no volume advantage.
@@ -258,7 +260,8 @@ fn friction(input: &AuditInput<'_>) -> Option<Friction> {
     let at = |key: &str| input.keys.iter().position(|k| k == key);
     let (cart, purchase) = (at("add_to_cart")?, at("purchase")?);
     let (_, carts, purchases, phi) = sums(input.line, 0, [cart, purchase]);
-    (carts > 0.0).then(|| signals::friction(carts, purchases, phi.min(4.0)))
+    // Shocks common to carts and purchases cancel in their ratio: its own noise is never as wild as the carts' days.
+    (carts > 0.0).then(|| signals::friction(carts, purchases, phi.min(RATIO_NOISE)))
 }
 
 fn spots(input: &AuditInput<'_>) -> Vec<SweetSpot> {
@@ -308,9 +311,11 @@ fn learning(input: &AuditInput<'_>, set: &AuditSet) -> SetLearning {
         signals::learning(before - events, USUAL_DISPERSION, None, set.left_learning).band
     });
     let signal = signals::learning(weekly, USUAL_DISPERSION, old, set.left_learning);
-    // One ad set cannot be consolidated: what helps it is a lower rung.
-    let alone = input.adsets.len() < 2;
-    let action = signal.action.map(|a| if alone { Action::StepDown } else { Action::from(a) });
+    // One ad set cannot be consolidated: what helps it is a lower rung, as long as there is one.
+    let action = match signal.action {
+        Some(_) if input.adsets.len() < 2 => (input.rung > 0).then_some(Action::StepDown),
+        other => other.map(Action::from),
+    };
     SetLearning { adset: set.id.clone(), name: set.name.clone(), signal, action }
 }
 
