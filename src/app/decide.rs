@@ -35,6 +35,13 @@ pub async fn decide_and_file<S: Store, R: MetaRead, C: Clock>(
     let hash = Evidence::hash(&bytes);
     let decision = decide(evidence);
     let id = decision_id(&hash);
+    // Two passes at one instant can meet the same evidence: the decision stands already.
+    if let Some(known) = desk.store.decision(&id).await?
+        && known.doc == decision.bytes()
+    {
+        let climb = decision.next.clone();
+        return Ok(Filed { id, evidence: hash, decision, climb });
+    }
     let now = desk.clock.now();
     let climb = decision.next.clone();
     let row = DecisionRow {

@@ -79,6 +79,7 @@ where
     let settled = reconcile::reconcile(desk).await?;
     done.alarms.extend(settled.alarms);
     let mut pulled = pull::pull(desk, None).await?;
+    hear_ended(desk, &pulled, &mut done).await?;
     let mut decided: Vec<crate::domain::ClimbId> = Vec::new();
     let (mode, _) = desk.policy.effective_mode();
     for round in 0..MAX_ROUNDS {
@@ -266,6 +267,29 @@ where
         moved = true;
     }
     Ok(moved)
+}
+
+/// Tells climbs about plans that ended while nobody was left to tell them: a crash between the plan's end and the
+/// climb's move.
+async fn hear_ended<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pulled: &Pulled,
+    done: &mut Ticked,
+) -> Result<()> {
+    for stored in desk.store.climbs(true).await? {
+        let climb = lines::climb_of(&stored)?;
+        let Some(pending) = &climb.pending else { continue };
+        for row in desk.store.plans_like(pending.plan.as_str()).await? {
+            let Some(outcome) = row.end.as_ref().and_then(|e| PlanOutcome::parse(&e.outcome))
+            else {
+                continue;
+            };
+            let intents = desk.store.intents(Some(&row.hash)).await?;
+            let made = intents.iter().filter_map(|i| Some((i.action.clone(), i.object.clone()?)));
+            after_plan(desk, &row, outcome, &made.collect(), pulled, done).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Without hands nothing is carried out, but plans still expire and refusals are still heard.

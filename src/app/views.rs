@@ -40,6 +40,8 @@ pub struct LineView {
     pub waits_for: Option<String>,
     /// When it was decided last.
     pub decided_at: Option<String>,
+    /// The whole account's blended cost during the climb against the time before, in a sentence.
+    pub account_blended: Option<String>,
 }
 
 /// One open plan.
@@ -127,7 +129,13 @@ pub async fn status<S: Store>(
             .iter()
             .find(|t| t.campaign.id == climb.incumbent)
             .map(|t| t.campaign.name.clone());
-        lines.push(line_view(&climb, name.unwrap_or_default(), last.as_ref())?);
+        let blended = crate::app::blended::of_climb(store, &climb.id).await?;
+        lines.push(line_view(
+            &climb,
+            name.unwrap_or_default(),
+            last.as_ref(),
+            blended.map(|b| b.sentence),
+        )?);
     }
     let managed: Vec<&str> = lines.iter().map(|l| l.campaign.as_str()).collect();
     let refused = trees
@@ -161,7 +169,12 @@ pub async fn status<S: Store>(
     })
 }
 
-fn line_view(climb: &Climb, name: String, last: Option<&DecisionRow>) -> Result<LineView> {
+fn line_view(
+    climb: &Climb,
+    name: String,
+    last: Option<&DecisionRow>,
+    account_blended: Option<String>,
+) -> Result<LineView> {
     let decision = last.map(decision_of).transpose()?;
     Ok(LineView {
         line: climb.line.to_string(),
@@ -181,6 +194,7 @@ fn line_view(climb: &Climb, name: String, last: Option<&DecisionRow>) -> Result<
             .as_ref()
             .map(|p| format!("{} plan {}", p.kind.as_str(), p.plan.plan_id())),
         decided_at: last.map(|d| d.at.rfc3339()),
+        account_blended,
     })
 }
 

@@ -27,6 +27,7 @@ pub async fn run(args: &args::Args, out: &Output) -> Ended {
             "set mode.level = \"supervised\" and the [limits] to carry plans out",
         ));
     };
+    context.check(&parts).await?;
     let user = context::user();
     let done = app::tick::tick(parts.desk(&user), Some(&hands), Scope { decide: false }).await?;
     parts.anchor().await?;

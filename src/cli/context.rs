@@ -13,7 +13,7 @@ use crate::{
     boot::{self, Parts, Role},
     config::{self, AccountConfig, Config},
     domain::AccountId,
-    ports::{Clock, SystemClock},
+    ports::{Clock, MetaRead, SystemClock},
     store::{AnchorFile, SqliteStore},
     telemetry,
 };
@@ -52,6 +52,12 @@ impl Context {
     /// The database in that role.
     pub async fn store(&self, role: Role) -> Result<SqliteStore, Failure> {
         Ok(boot::open_store(&self.dir, &self.account, role).await?)
+    }
+    /// Holds the configured currency, zone and limits against the account as it is.
+    pub async fn check(&self, parts: &Parts) -> Result<(), Failure> {
+        let account = parts.client.account().await?;
+        self.account.check_currency(account.currency)?;
+        Ok(self.account.check_zone(&account.zone)?)
     }
     /// The file of copied audit heads.
     pub fn anchors(&self) -> Result<AnchorFile, Failure> {

@@ -2,7 +2,7 @@
 
 use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
-    app::{replay, views::decision_of},
+    app::{blended::of_decision, replay, views::decision_of},
     boot::Role,
     domain::{ClimbId, decide::Decision},
     ports::{Store, store::DecisionRow},
@@ -41,6 +41,7 @@ pub async fn run(args: &args::Args, explain: &args::Explain, out: &Output) -> En
                 || decision.look.is_some() && decision.conclusion.contains("look")
             {
                 note(&row, &decision, out)?;
+                blended(&store, &row, out).await?;
             }
         }
         return Ok(Ending::Done);
@@ -51,8 +52,17 @@ pub async fn run(args: &args::Args, explain: &args::Explain, out: &Output) -> En
         out.document(&serde_json::json!({ "id": row.id, "at": row.at.rfc3339(), "evidence": row.evidence, "decision": decision }))?;
     } else {
         note(&row, &decision, out)?;
+        blended(&store, &row, out).await?;
     }
     Ok(Ending::Done)
+}
+
+/// The account as a whole during the climb, against the time before: what the verdict alone cannot see.
+async fn blended<S: Store>(store: &S, row: &DecisionRow, out: &Output) -> super::Said {
+    match of_decision(store, row).await? {
+        Some(blended) => out.line(&format!("  {}", blended.sentence)),
+        None => Ok(()),
+    }
 }
 
 fn note(row: &DecisionRow, decision: &Decision, out: &Output) -> super::Said {

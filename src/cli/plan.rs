@@ -11,6 +11,7 @@ use crate::{
 pub async fn run(args: &args::Args, plan: &args::Plan, out: &Output) -> Ended {
     let context = context::open(args)?;
     let (parts, _) = context.agent().await?;
+    context.check(&parts).await?;
     // Without hands: whatever the mode, planning never holds the write side.
     let user = context::user();
     let scope = Scope { decide: true };

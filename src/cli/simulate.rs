@@ -226,10 +226,11 @@ fn worlds(asked: &[String]) -> Result<Vec<World>, SimulateError> {
     asked
         .iter()
         .map(|name| {
-            if World::NAMES.contains(&name.as_str()) || !name.ends_with(".toml") {
+            let path = PathBuf::from(name);
+            let is_file = path.extension().is_some() || path.exists();
+            if World::NAMES.contains(&name.as_str()) || !is_file {
                 return Ok(World::by_name(name)?);
             }
-            let path = PathBuf::from(name);
             let text = fs::read_to_string(&path)
                 .map_err(|source| SimulateError::WorldFile { path: path.clone(), source })?;
             World::from_toml(&text).map_err(|source| SimulateError::WorldText { path, source })

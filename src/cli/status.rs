@@ -64,6 +64,9 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
         for gate in &line.closed {
             out.line(&format!("  gate shut  {gate}"))?;
         }
+        if let Some(sentence) = &line.account_blended {
+            out.line(&format!("  account    {sentence}"))?;
+        }
         if let Some(plan) = &line.waits_for {
             out.line(&format!("  waits for  {plan}"))?;
         }

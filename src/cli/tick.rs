@@ -29,8 +29,14 @@ pub async fn run(args: &args::Args, tick: &args::Tick, out: &Output) -> Ended {
                 "leave --now out, or point api.base_url at `rungwise sandbox serve`",
             ));
         };
+        let present = clock.sync().await?;
+        if until < present {
+            let what = format!("--now {until} lies before the sandbox's own time, {present}");
+            return Err(Failure::new(Ending::Usage, what, "its time only goes forward"));
+        }
         clock.advance_to(until).await?;
     }
+    context.check(&parts).await?;
     let hands = parts.hands();
     let scope = Scope { decide: !tick.no_decide };
     let done = app::tick::tick(parts.desk("agent"), hands.as_ref(), scope).await?;

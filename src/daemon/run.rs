@@ -108,7 +108,13 @@ where
                 }
                 None
             }
-            Job::Watch | Job::Reconcile | Job::AuditEvents | Job::CheckToken => {
+            Job::AuditEvents => {
+                if let Err(e) = app::events::weekly(self.desk).await {
+                    tracing::warn!("the weekly audit of events failed: {e}");
+                }
+                None
+            }
+            Job::Watch | Job::Reconcile | Job::CheckToken => {
                 if let Err(e) = app::reconcile::reconcile(self.desk).await {
                     tracing::warn!("cannot look up writes in doubt: {e}");
                 }

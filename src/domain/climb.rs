@@ -357,6 +357,15 @@ impl PlanOutcome {
     }
 }
 
+impl PlanOutcome {
+    /// Reads [`PlanOutcome::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Done, Self::Rejected, Self::Expired, Self::Stale, Self::Failed]
+            .into_iter()
+            .find(|o| o.as_str() == text)
+    }
+}
+
 /// What a person wants of a climb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -611,6 +620,40 @@ impl Climb {
         self.to(state, vec![next])
     }
 
+    fn on_cloned(
+        &self,
+        route: &Route,
+        outcome: PlanOutcome,
+        built: &Built,
+        today: Day,
+    ) -> (Self, Vec<Effect>) {
+        let cloning = || {
+            let (challenger, rule) = (built.challenger.clone(), built.rule.clone());
+            State::Cloning { route: route.clone(), challenger, rule }
+        };
+        match outcome {
+            Done => self.to(cloning(), Vec::new()),
+            Rejected => self.resting(route, today).stay(State::Aborted),
+            Expired => self.to(State::Observing, Vec::new()),
+            Stale | Failed if built.challenger.is_none() => {
+                let why = "the challenger could not be built; nothing was created";
+                self.to(State::Observing, vec![Effect::alarm(why)])
+            }
+            Stale | Failed => {
+                let why = "the challenger could not be completed and is put away";
+                self.to(cloning(), vec![Effect::alarm(why), Effect::propose(PlanKind::CleanUp)])
+            }
+        }
+    }
+
+    /// This climb with the memory that its move did not come about: it rests before it is tried again.
+    fn resting(&self, route: &Route, day: Day) -> Self {
+        let mut next = self.clone();
+        let to = route.to.clone();
+        next.memory.last_failure = Some(Failure { to, day, weekly_milli: 0 });
+        next
+    }
+
     fn on_ended(
         &self,
         kind: PlanKind,
@@ -619,34 +662,8 @@ impl Climb {
         today: Day,
     ) -> (Self, Vec<Effect>) {
         match (&self.state, kind, outcome) {
-            (State::Proposed { route }, PlanKind::Clone, Done) => {
-                let (challenger, rule) = (built.challenger.clone(), built.rule.clone());
-                let route = route.clone();
-                self.to(State::Cloning { route, challenger, rule }, Vec::new())
-            }
-            (State::Proposed { route }, PlanKind::Clone, Rejected) => {
-                let mut next = self.clone();
-                next.memory.last_failure =
-                    Some(Failure { to: route.to.clone(), day: today, weekly_milli: 0 });
-                next.stay(State::Aborted)
-            }
-            (State::Proposed { .. }, PlanKind::Clone, Expired) => {
-                self.to(State::Observing, Vec::new())
-            }
-            (State::Proposed { route }, PlanKind::Clone, Stale | Failed) => {
-                if built.challenger.is_none() {
-                    let why = "the challenger could not be built; nothing was created";
-                    return self.to(State::Observing, vec![Effect::alarm(why)]);
-                }
-                let (challenger, rule) = (built.challenger.clone(), built.rule.clone());
-                let state = State::Cloning { route: route.clone(), challenger, rule };
-                self.to(
-                    state,
-                    vec![
-                        Effect::alarm("the challenger could not be completed and is put away"),
-                        Effect::propose(PlanKind::CleanUp),
-                    ],
-                )
+            (State::Proposed { route }, PlanKind::Clone, _) => {
+                self.on_cloned(route, outcome, built, today)
             }
             (State::Cloning { .. }, PlanKind::Activate, Done) => match &built.test {
                 Some(test) if test.route.kind == RouteKind::Placement => {
@@ -672,10 +689,7 @@ impl Climb {
             (State::Cloning { .. }, PlanKind::Split, Done) => (self.clone(), Vec::new()),
             (State::Cloning { route, .. }, PlanKind::CleanUp, Done) => {
                 // Without this memory the same challenger would be built and put away again the next day.
-                let mut next = self.clone();
-                next.memory.last_failure =
-                    Some(Failure { to: route.to.clone(), day: today, weekly_milli: 0 });
-                next.stay(State::Aborted)
+                self.resting(route, today).stay(State::Aborted)
             }
             (State::Judged { test, .. } | State::Shifting { test }, PlanKind::Shift, Done) => {
                 self.settle(test, today)
@@ -746,12 +760,12 @@ impl Climb {
                 (next, vec![Effect::propose(PlanKind::CleanUp)])
             }
             (Command::Abort, _) => {
-                next.held = None;
                 // A person said no to this move: it rests like one that failed.
-                if let Some(route) = self.state.route() {
-                    next.memory.last_failure =
-                        Some(Failure { to: route.to.clone(), day: today, weekly_milli: 0 });
-                }
+                let mut next = match self.state.route() {
+                    Some(route) => self.resting(route, today),
+                    None => next,
+                };
+                next.held = None;
                 next.stay(State::Aborted)
             }
             (Command::Promote, State::Warming { test } | State::Comparing { test }) => {

@@ -269,7 +269,8 @@ impl Wish<'_> {
         let ads = self.source.ads.iter().filter(|a| a.adset == set.id);
         let specs = ads.filter_map(|a| a.fields.get("tracking_specs")?.as_array());
         let pixels = specs.flatten().filter_map(|spec| spec.get("fb_pixel")?.as_array()?.first());
-        pixels.filter_map(|id| id.as_str().map(str::to_owned)).next()
+        let mut pixels = pixels;
+        pixels.find_map(|id| id.as_str().map(str::to_owned))
     }
 
     fn clone_ad(

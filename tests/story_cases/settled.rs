@@ -63,7 +63,6 @@ async fn money_starts_with_the_last_write_of_the_activation() {
 }
 
 #[tokio::test]
-#[ignore = "the climb machine never proposes the split plan, so the challenger starts on top of the run-rate"]
 async fn a_split_test_never_spends_more_than_the_run_rate_and_moves_in_small_steps() {
     let more = format!("{LIMITS}[compare]\nbudget_mode = \"split\"\n");
     let mut story = Story::begin(ready_shop(3), "supervised", &more).await;

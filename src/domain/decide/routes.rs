@@ -300,7 +300,11 @@ impl Work<'_> {
             learning_days: rule.learning.most_days,
             belief: verdict::Belief::default(),
         };
-        let outlook = verdict::outlook(&plan, &rule);
+        // Several steps of one decision ask for the same outlook; it is worked out once.
+        let outlook = match self.out.outlook.take() {
+            Some(known) => known,
+            None => verdict::outlook(&plan, &rule),
+        };
         let chances = outlook.chances;
         self.because(format!(
             "before a cent is spent: promote {:.0} %, stay {:.0} %, inconclusive {:.0} %, after about {:.1} weeks",

@@ -307,11 +307,11 @@ mod tests {
             g: 3.0,
             overlap: 0.9,
             eps: 0.5,
-            ..account.clone()
+            ..account
         };
         assert!(hidden.steady(2, 700.0, 1.0, 0).cpa > 1.5 * account.steady(2, 700.0, 1.0, 0).cpa);
         assert_eq!(said(&account), said(&hidden));
-        let visible = MarketParams { volume: 120.0, ..account.clone() };
+        let visible = MarketParams { volume: 120.0, ..account };
         assert_ne!(said(&account), said(&visible));
     }
 
@@ -352,7 +352,7 @@ mod tests {
             ..MarketParams::stuck_at_purchase()
         };
         let mut agent = Rungwise::new(shipped());
-        let runner = Runner::new(account.clone(), 2);
+        let runner = Runner::new(account, 2);
         let left = runner.run(&mut agent, 10);
         let always = runner.run(&mut policies::FixedLevel(PURCHASE), 10);
         assert!((left.cpa() / always.cpa() - 1.0).abs() < 1e-3);
