@@ -14,4 +14,5 @@ pub mod graph;
 pub mod ports;
 pub mod sandbox;
 pub mod store;
+pub mod study;
 pub mod telemetry;

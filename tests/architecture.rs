@@ -25,6 +25,11 @@ const ROOMS: &[Room] = &[
     ("graph", &["domain", "ports"], "Meta's spelling stops here"),
     ("store", &["domain", "ports"], "SQL stops here"),
     ("sandbox", &["domain", "ports"], "the rehearsal world must not know who is tried in it"),
+    (
+        "study",
+        &["config", "domain", "sandbox"],
+        "puts the real decisions into the market, and neither knows of the other",
+    ),
     ("exports", &["domain", "ports"], "files become rows; nothing is decided while reading"),
     // One reader of cron expressions: a schedule is checked by the code that will follow it.
     (
@@ -68,6 +73,7 @@ const ROOMS: &[Room] = &[
             "ports",
             "sandbox",
             "store",
+            "study",
             "telemetry",
             "web",
         ],
@@ -130,8 +136,14 @@ const OWNED_LITERALS: &[(&str, &str, &str)] = &[
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
 /// Files of the core that may calculate with floats: statistics, and the shares of the policy. Money is integer.
-const FLOATS: &[&str] =
-    &["domain/verdict", "domain/forecast", "domain/signals", "domain/decide", "domain/policy"];
+const FLOATS: &[&str] = &[
+    "domain/verdict",
+    "domain/forecast",
+    "domain/signals",
+    "domain/decide",
+    "domain/policy",
+    "domain/watch",
+];
 
 #[test]
 fn every_file_keeps_the_arrows() {

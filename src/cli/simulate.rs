@@ -13,14 +13,12 @@ use self::report::{Entry, Study};
 use crate::{
     config::{ConfigError, from_toml},
     domain::{Policy, policy::RuleName},
-    sandbox::{
-        market::{
-            World, WorldError,
-            policies::{self, Baseline},
-            population::{Contender, population},
-        },
-        study::Rungwise,
+    sandbox::market::{
+        World, WorldError,
+        policies::{self, Baseline},
+        population::{Contender, population},
     },
+    study::Rungwise,
 };
 
 mod report;

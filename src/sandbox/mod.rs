@@ -45,7 +45,6 @@ mod request;
 mod rows;
 mod scenario;
 mod studies;
-pub mod study;
 mod tools;
 mod town;
 mod usage;

@@ -105,7 +105,8 @@ impl Story {
         let who = world.credentials();
         let text = format!(
             "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{mode}\"\n[api]\n\
-             base_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n{extra}",
+             base_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
+             [gates]\nuntested_below = 15\ntested_below = 30\n{extra}",
             who.account_id, who.app_id
         );
         let secrets = [

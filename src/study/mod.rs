@@ -1,9 +1,9 @@
 //! The product's own decisions as a contender of the population study.
 //!
-//! [`population`](super::market::population) runs policies on seeded accounts; [`Rungwise`] is the policy that calls
+//! [`population`](crate::sandbox::market::population) runs policies on seeded accounts; [`Rungwise`] is the policy that calls
 //! the very `decide` the agent calls, once a day, on evidence made of nothing but what an account's owner can see.
 
 mod account;
-mod rungwise;
+mod agent;
 
-pub use rungwise::Rungwise;
+pub use agent::Rungwise;
