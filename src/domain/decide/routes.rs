@@ -64,11 +64,11 @@ const fn risk_of(rule: RuleName) -> &'static str {
     match rule {
         RuleName::Balanced | RuleName::ProveItFirst => {
             "rule balanced: in simulations it promotes a challenger that is 25 % dearer 1 to 14 times in 100, and one \
-             that is 20 % cheaper 61 to 100 times"
+             that is 20 % cheaper 63 to 100 times"
         }
         RuleName::Strict => {
-            "rule strict: in simulations it promotes a challenger that is 25 % dearer at most 3 times in 100, and one \
-             that is 20 % cheaper only 30 to 97 times"
+            "rule strict: in simulations it promotes a challenger that is 25 % dearer at most 4 times in 100, and one \
+             that is 20 % cheaper only 34 to 96 times"
         }
         RuleName::Quick => {
             "rule quick: it decides on weaker evidence (80 %, at the last look 70 %), so it errs more often both ways"
