@@ -57,6 +57,11 @@ const ROOMS: &[Room] = &[
         "the composition root names everything but those who call it",
     ),
     (
+        "rehearse",
+        &["app", "boot", "config", "domain", "ports", "sandbox", "store"],
+        "drives the whole agent, put together by boot, in the rehearsal world",
+    ),
+    (
         "cli",
         &[
             "app",
@@ -66,6 +71,7 @@ const ROOMS: &[Room] = &[
             "domain",
             "exports",
             "ports",
+            "rehearse",
             "sandbox",
             "store",
             "telemetry",
@@ -118,7 +124,7 @@ const OWNED_WORDS: &[(&str, &[&str], &str)] = &[
 ];
 const PURE: &str = "pure rooms wait for nothing";
 const WAITING: &[&str] =
-    &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "cli", "main.rs"];
+    &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "rehearse/", "cli", "main.rs"];
 
 /// Types whose making is a right: the type, the one file that may write its literal, and why.
 const OWNED_LITERALS: &[(&str, &str, &str)] = &[
