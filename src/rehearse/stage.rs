@@ -1,7 +1,7 @@
 //! One rehearsal world with one agent in it, which can die and be started again.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{
         AppError, commands,
-        tick::{Scope, Ticked, tick},
+        tick::{Scope, tick},
     },
     boot::{AnyClock, AnyTransport, Parts, Role, open_store},
     config::{self, AccountConfig},
@@ -55,7 +55,7 @@ impl Setting {
 /// How a pass ended.
 #[derive(Debug)]
 pub(super) enum Passed {
-    Done(Box<Ticked>),
+    Done,
     Failed(AppError),
     Died,
 }
@@ -160,10 +160,6 @@ impl Stage {
     pub(super) fn now(&self) -> Moment {
         self.border.world.clock().now()
     }
-    /// The directory.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
     /// The agent; there is one except while it is being started.
     pub(super) fn parts(&self) -> &Parts {
         self.parts.as_ref().expect("an agent was started")
@@ -201,7 +197,7 @@ impl Stage {
                 trip.death().await;
                 Passed::Died
             }
-            Ok(done) => Passed::Done(Box::new(done)),
+            Ok(_) => Passed::Done,
             Err(e) => Passed::Failed(e),
         }
     }

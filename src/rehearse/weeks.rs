@@ -205,7 +205,7 @@ impl Life {
     async fn pass(&mut self) -> Result<(), RehearsalError> {
         let decide = self.rng.random_ratio(1, 2);
         match self.stage.pass(decide).await {
-            Passed::Done(_) => self.people_answer().await?,
+            Passed::Done => self.people_answer().await?,
             Passed::Failed(AppError::Meta(e)) => {
                 let what = format!("a pass ended early: {e}");
                 let at = self.stage.now();
@@ -252,7 +252,7 @@ impl Life {
         let _ = self.stage.parts().switch.start();
         for round in 0..16_i64 {
             match self.stage.pass(round % 4 == 0).await {
-                Passed::Done(_) | Passed::Died => {}
+                Passed::Done | Passed::Died => {}
                 Passed::Failed(e) => {
                     let why = format!("without any fault: {e}");
                     border.witness().accuse("a_pass_fails_by_meta_only", why);
