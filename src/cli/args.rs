@@ -279,7 +279,7 @@ pub struct Rehearse {
     /// With --crash-points: also die twice, at this many sampled pairs
     #[arg(long, default_value_t = 0, requires = "crash_points")]
     pub pairs: u64,
-    /// With --crash-points: try every n-th point only
+    /// With --crash-points: die at every n-th call or commit only
     #[arg(long, default_value_t = 1, requires = "crash_points")]
     pub every: u64,
     /// Seed of world, faults and sampling

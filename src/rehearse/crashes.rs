@@ -43,7 +43,7 @@ pub struct CrashReport {
 pub struct CrashPlan {
     /// Seed of world and sampling.
     pub seed: u64,
-    /// Every how many events a point is tried; 1 = all of them.
+    /// Every how many events one is died at, on both sides; 1 = all of them.
     pub every: u64,
     /// Pairs sampled.
     pub pairs: u64,
@@ -65,8 +65,8 @@ pub async fn crashes(
     let mut rng = Pcg64Mcg::seed_from_u64(plan.seed ^ 0xc4a5_11e5);
     let every = usize::try_from(plan.every.max(1)).unwrap_or(1);
     let sides = [Side::Before, Side::After];
-    let singles = (1..=reference.events).flat_map(|n| sides.map(|side| (n, side)));
-    let singles: Vec<Point> = singles.step_by(every).collect();
+    let events = (1..=reference.events).step_by(every);
+    let singles: Vec<Point> = events.flat_map(|n| sides.map(|side| (n, side))).collect();
     for point in singles {
         report.points = report.points.saturating_add(1);
         attempt(plan.seed, &[point], &mut report).await?;

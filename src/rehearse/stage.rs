@@ -20,11 +20,12 @@ use crate::{
         AppError, commands,
         tick::{Scope, tick},
     },
-    boot::{AnyClock, AnyTransport, Parts, Role, open_store},
+    boot::{AnyClock, AnyTransport, BootError, Parts, Role, open_store},
     config::{self, AccountConfig},
     domain::{Moment, policy::Mode},
-    ports::{BoxFuture, Clock, StopSwitch, Store, store::PlanRow},
+    ports::{BoxFuture, Clock, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
     sandbox::{FaultMix, Options, Sandbox, Scenario, Town, TownPlan, market::MarketParams},
+    store::SqliteStore,
 };
 
 /// A Monday far from the blackout days of the default configuration.
@@ -35,6 +36,9 @@ const HISTORY_DAYS: u32 = 70;
 const SPREAD: f64 = 0.3;
 /// Limit of the sum of daily budgets in minor units; the account of the rehearsal starts at 80.00.
 const DAILY_CAP_MINOR: i64 = 30_000;
+
+/// Looks at a held lock, a millisecond apart, before giving up.
+const LOCK_LOOKS: u32 = 5_000;
 
 /// What a stage is set up with.
 #[derive(Debug, Clone)]
@@ -165,7 +169,10 @@ impl Stage {
         self.parts.as_ref().expect("an agent was started")
     }
     async fn start(&mut self) -> Result<(), RehearsalError> {
-        let store = open_store(&self.dir, &self.account, Role::Agent).await?;
+        let store = self.open().await?;
+        self.assemble(store)
+    }
+    fn assemble(&mut self, store: SqliteStore) -> Result<(), RehearsalError> {
         let store = store.with_hook(Arc::new(Disk(Arc::clone(&self.border))));
         let transport: AnyTransport = Arc::new(Wire(Arc::clone(&self.border)));
         let clock: AnyClock = Arc::new(WorldClock(self.border.world.clone()));
@@ -177,8 +184,23 @@ impl Stage {
     pub(super) async fn restart(&mut self) -> Result<(), RehearsalError> {
         self.parts = None;
         self.border.witness().died();
+        // The dead agent's last commit ends before the next life begins; only then does counting start.
+        let store = self.open().await?;
         self.border.trip.revive();
-        self.start().await
+        self.assemble(store)
+    }
+    /// Opens the database; whoever was cut off in a commit keeps the lock until that commit is through.
+    async fn open(&self) -> Result<SqliteStore, RehearsalError> {
+        let mut looks = 0;
+        loop {
+            match open_store(&self.dir, &self.account, Role::Agent).await {
+                Err(BootError::Store(StoreError::Locked { .. })) if looks < LOCK_LOOKS => {
+                    looks += 1;
+                    SystemClock.wait_until(SystemClock.now().plus(1)).await;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
     /// One pass; a death on the way drops it where it stands.
     pub(super) async fn pass(&mut self, decide: bool) -> Passed {
