@@ -79,6 +79,7 @@ where
     let settled = reconcile::reconcile(desk).await?;
     done.alarms.extend(settled.alarms);
     let mut pulled = pull::pull(desk, None).await?;
+    take_up(desk, &pulled, &mut done).await?;
     let mut decided: Vec<crate::domain::ClimbId> = Vec::new();
     let (mode, _) = desk.policy.effective_mode();
     for round in 0..MAX_ROUNDS {
@@ -315,6 +316,27 @@ async fn ended_event<S: Store, R: MetaRead, C: Clock>(
     Ok(Some(climb.on(&Event::Ended { kind: row.kind, outcome, built, today })))
 }
 
+/// Goes on where the end of a plan is on disk but its climb was never told: the process died between the two.
+async fn take_up<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pulled: &Pulled,
+    done: &mut Ticked,
+) -> Result<()> {
+    for stored in desk.store.climbs(true).await? {
+        let Some(pending) = lines::climb_of(&stored)?.pending else { continue };
+        let rows = desk.store.plans_like(pending.plan.as_str()).await?;
+        let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { continue };
+        let Some(end) = row.end.clone() else { continue };
+        let Some(outcome) = PlanOutcome::parse(&end.outcome) else { continue };
+        let intents = desk.store.intents(Some(&row.hash)).await?;
+        let bindings: Bindings =
+            intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
+        after_plan(desk, &row, outcome, &bindings, pulled, done).await?;
+        done.ended.push((row, end.outcome, end.why));
+    }
+    Ok(())
+}
+
 /// Tells the climb how its plan ended and files what follows from it.
 async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -351,7 +373,9 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
         trees: &trees,
         token_expires: None,
     };
-    file_plans(desk, &climb, &effects, basis, done).await?;
+    if desk.policy.effective_mode().0 != Mode::Observe {
+        file_plans(desk, &climb, &effects, basis, done).await?;
+    }
     Ok(())
 }
 

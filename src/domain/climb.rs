@@ -352,6 +352,12 @@ impl PlanOutcome {
             Self::Failed => "failed",
         }
     }
+    /// Reads [`PlanOutcome::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Done, Self::Rejected, Self::Expired, Self::Stale, Self::Failed]
+            .into_iter()
+            .find(|o| o.as_str() == text)
+    }
 }
 
 /// What a person wants of a climb.

@@ -86,6 +86,14 @@ pub async fn crashes(
     Ok(report)
 }
 
+/// Dies at exactly these points, one per life, and tells what was found: for a point that a longer run has named.
+pub async fn at_points(seed: u64, points: &[Point]) -> Result<CrashReport, RehearsalError> {
+    let mut report = CrashReport::default();
+    attempt(seed, points, &mut report).await?;
+    report.points = u64::try_from(points.len()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
 async fn attempt(
     seed: u64,
     points: &[Point],
