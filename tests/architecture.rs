@@ -123,8 +123,19 @@ const OWNED_WORDS: &[(&str, &[&str], &str)] = &[
     ("await", WAITING, PURE),
 ];
 const PURE: &str = "pure rooms wait for nothing";
-const WAITING: &[&str] =
-    &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "rehearse/", "cli", "main.rs"];
+const WAITING: &[&str] = &[
+    "ports",
+    "app/",
+    "graph/",
+    "store/",
+    "sandbox",
+    "daemon/",
+    "web",
+    "boot",
+    "rehearse/",
+    "cli",
+    "main.rs",
+];
 
 /// Types whose making is a right: the type, the one file that may write its literal, and why.
 const OWNED_LITERALS: &[(&str, &str, &str)] = &[

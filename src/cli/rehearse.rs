@@ -75,12 +75,11 @@ async fn live_weeks(
 fn table(coverage: &Coverage, out: &Output) -> Said {
     let mut reasons: Vec<String> = Vec::new();
     for (step, fault, hits) in coverage.table() {
-        match hits {
-            Some(hits) => out.line(&format!("{step:<16} {fault:<22} {hits}"))?,
-            None => {
-                let why = coverage::impossible(step, fault).unwrap_or("impossible");
-                reasons.push(format!("{step:<16} {fault:<22} impossible: {why}"));
-            }
+        if let Some(hits) = hits {
+            out.line(&format!("{step:<16} {fault:<22} {hits}"))?;
+        } else {
+            let why = coverage::impossible(step, fault).unwrap_or("impossible");
+            reasons.push(format!("{step:<16} {fault:<22} impossible: {why}"));
         }
     }
     for reason in reasons {

@@ -140,12 +140,16 @@ pub(super) async fn after_quiet(stage: &mut Stage) -> Result<(), RehearsalError>
     for climb in climbs.iter().filter(|c| c.state.is_open()) {
         let waits = climb.pending.as_ref().filter(|p| open.iter().all(|o| o.hash != p.plan));
         if let Some(pending) = waits {
-            let what = format!("{} ({}) waits for {}", climb.id, climb.state.as_str(), pending.plan);
+            let what =
+                format!("{} ({}) waits for {}", climb.id, climb.state.as_str(), pending.plan);
             witness.accuse("a_climb_waits_for_an_open_plan_only", what);
         }
         let stranded = climb.pending.is_none()
             && climb.held.is_none()
-            && matches!(climb.state, State::Judged { .. } | State::Cloning { challenger: None, .. });
+            && matches!(
+                climb.state,
+                State::Judged { .. } | State::Cloning { challenger: None, .. }
+            );
         if stranded {
             let what = format!("{} is {} and nothing is planned", climb.id, climb.state.as_str());
             witness.accuse("no_climb_is_stranded", what);
@@ -187,10 +191,8 @@ pub(super) async fn history(stage: &mut Stage) -> Result<(), RehearsalError> {
     if let Err(e) = whole {
         witness.accuse("the_audit_chain_verifies", e.to_string());
     }
-    let found: BTreeMap<String, String> = rows
-        .iter()
-        .map(|r| (r.id.to_string(), HEXLOWER.encode(&Sha256::digest(&r.doc))))
-        .collect();
+    let found: BTreeMap<String, String> =
+        rows.iter().map(|r| (r.id.to_string(), HEXLOWER.encode(&Sha256::digest(&r.doc)))).collect();
     if found != *witness.decisions() {
         witness.accuse("history_never_changes", "the decisions are not those that were committed");
     }

@@ -141,7 +141,7 @@ async fn climb(seed: u64, points: &[Point]) -> Result<Run, RehearsalError> {
                 command(&stage, &first, word).await?;
                 0
             }
-            state if !state.is_open() => {
+            closed if !closed.is_open() => {
                 ended = true;
                 break;
             }

@@ -158,8 +158,8 @@ impl Life {
                 border.happened("kill_switch", "on");
             }
             18..=47 => self.person_edits(),
-            48..=51 => self.person_commands().await?,
-            52..=131 => {
+            48..=63 => self.person_commands().await?,
+            64..=143 => {
                 let side = if self.rng.random() { Side::Before } else { Side::After };
                 border.trip.arm((self.rng.random_range(1..60), side));
             }

@@ -134,9 +134,8 @@ impl Witness {
             Record::Entry { op_key, entry: Entry::Started, .. } => Some(op_key.to_string()),
             _ => None,
         });
-        let audited = batch
-            .iter()
-            .any(|r| matches!(r, Record::Audit { kind, .. } if kind == "write_began"));
+        let audited =
+            batch.iter().any(|r| matches!(r, Record::Audit { kind, .. } if kind == "write_began"));
         for op_key in started {
             if !audited {
                 self.accuse("every_start_has_its_audit_link", op_key);
@@ -218,11 +217,113 @@ pub fn daily(world: &[Standing]) -> i64 {
     let on = |o: &&Standing| o.kind == "campaign" && o.status == "ACTIVE";
     let budget = |campaign: &Standing| {
         campaign.daily_budget.unwrap_or_else(|| {
-            let sets = world.iter().filter(|o| {
-                o.kind == "adset" && o.campaign == campaign.id && o.status == "ACTIVE"
-            });
+            let sets = world
+                .iter()
+                .filter(|o| o.kind == "adset" && o.campaign == campaign.id && o.status == "ACTIVE");
             sets.filter_map(|s| s.daily_budget).sum()
         })
     };
     world.iter().filter(on).map(budget).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{
+        OpKey,
+        plan::{Approval, PlanHash},
+    };
+
+    const AT: Moment = Moment::from_millis(0);
+
+    fn template() -> Template {
+        let params = vec![("daily_budget".to_owned(), "900".to_owned())];
+        Template { method: "POST".to_owned(), path: "7".to_owned(), params }
+    }
+    fn began() -> Vec<Record> {
+        let body = json!({"op_key": "K", "plan": "aa", "request_digest": template().digest()});
+        let entry = Entry::Started;
+        let op_key = OpKey::new("K").unwrap();
+        vec![
+            Record::Entry { op_key, at: AT, entry, object: None },
+            Record::Audit { at: AT, kind: "write_began".into(), body: body.to_string().into() },
+        ]
+    }
+    fn approved(granted: bool) -> Record {
+        let (plan, by, note) = (PlanHash::named("aa"), "a".to_owned(), String::new());
+        Record::Approval(Approval { plan, by, at: AT, granted, note })
+    }
+    fn found(act: impl FnOnce(&mut Witness)) -> Vec<&'static str> {
+        let mut witness = Witness::new(1, true, 1_000);
+        act(&mut witness);
+        witness.into_parts().0.into_iter().map(|v| v.invariant).collect()
+    }
+
+    #[test]
+    fn a_permitted_write_is_fine_and_the_same_without_a_commit_is_not() {
+        let fine = found(|w| {
+            w.committed(&[approved(true)]);
+            w.committed(&began());
+            w.sends(&template(), None, &[]);
+        });
+        assert!(fine.is_empty(), "{fine:?}");
+        let bare = found(|w| w.sends(&template(), None, &[]));
+        assert_eq!(bare, ["intent_and_audit_precede_the_send"]);
+    }
+
+    #[test]
+    fn a_permit_does_not_outlive_its_process_and_a_repeat_needs_proof() {
+        let stale = found(|w| {
+            w.committed(&[approved(true)]);
+            w.committed(&began());
+            w.died();
+            w.sends(&template(), None, &[]);
+        });
+        assert_eq!(stale, ["intent_and_audit_precede_the_send"]);
+        let repeated = found(|w| {
+            w.committed(&[approved(true)]);
+            for _ in 0..2 {
+                w.committed(&began());
+                w.sends(&template(), None, &[]);
+            }
+        });
+        assert_eq!(repeated, ["no_write_is_repeated_without_proof_of_absence"]);
+    }
+
+    #[test]
+    fn stopped_dry_and_unapproved_writes_are_named() {
+        let unapproved = found(|w| {
+            w.committed(&[approved(true), approved(false)]);
+            w.committed(&began());
+            w.sends(&template(), Some("stop"), &[]);
+        });
+        assert_eq!(unapproved, ["nothing_is_sent_while_stopped", "approval_precedes_the_write"]);
+        let dry = found(|w| {
+            w.may_write = false;
+            w.committed(&[approved(true)]);
+            w.committed(&began());
+            w.sends(&template(), None, &[]);
+        });
+        assert_eq!(dry, ["dry_modes_write_nothing"]);
+    }
+
+    #[test]
+    fn a_raise_over_the_limit_and_a_switch_inside_an_active_campaign_are_named() {
+        let standing = |kind, id: &str, campaign: &str, status: &str, budget| Standing {
+            id: id.to_owned(),
+            kind,
+            campaign: campaign.to_owned(),
+            name: String::new(),
+            status: status.to_owned(),
+            daily_budget: budget,
+        };
+        let small = [standing("campaign", "1", "0", "ACTIVE", Some(900))];
+        let large = [standing("campaign", "1", "0", "ACTIVE", Some(1_100))];
+        assert_eq!(found(|w| w.applied(&small, &large)), ["daily_budgets_stay_within_the_limit"]);
+        assert!(found(|w| w.applied(&large, &small)).is_empty());
+        let world = [small[0].clone(), standing("adset", "2", "1", "PAUSED", None)];
+        assert_eq!(found(|w| w.switches_on("2", &world)), ["money_starts_at_one_write"]);
+    }
 }
