@@ -12,6 +12,7 @@ pub mod domain;
 pub mod exports;
 pub mod graph;
 pub mod ports;
+pub mod rehearse;
 pub mod sandbox;
 pub mod store;
 pub mod study;

@@ -62,6 +62,11 @@ const ROOMS: &[Room] = &[
         "the composition root names everything but those who call it",
     ),
     (
+        "rehearse",
+        &["app", "boot", "config", "domain", "ports", "sandbox", "store"],
+        "drives the whole agent, put together by boot, in the rehearsal world",
+    ),
+    (
         "cli",
         &[
             "app",
@@ -71,6 +76,7 @@ const ROOMS: &[Room] = &[
             "domain",
             "exports",
             "ports",
+            "rehearse",
             "sandbox",
             "store",
             "study",
@@ -123,8 +129,19 @@ const OWNED_WORDS: &[(&str, &[&str], &str)] = &[
     ("await", WAITING, PURE),
 ];
 const PURE: &str = "pure rooms wait for nothing";
-const WAITING: &[&str] =
-    &["ports", "app/", "graph/", "store/", "sandbox", "daemon/", "web", "boot", "cli", "main.rs"];
+const WAITING: &[&str] = &[
+    "ports",
+    "app/",
+    "graph/",
+    "store/",
+    "sandbox",
+    "daemon/",
+    "web",
+    "boot",
+    "rehearse/",
+    "cli",
+    "main.rs",
+];
 
 /// Types whose making is a right: the type, the one file that may write its literal, and why.
 const OWNED_LITERALS: &[(&str, &str, &str)] = &[

@@ -8,7 +8,7 @@ use rungwise::domain::{
 };
 
 fn eur(minor: i64) -> Money {
-    Money::from_minor(minor, "EUR".parse().unwrap())
+    Money::from_minor(minor, "EUR".parse().expect("three letters"))
 }
 fn policy(mode: Mode) -> Policy {
     let limits = [
@@ -16,16 +16,16 @@ fn policy(mode: Mode) -> Policy {
         ("limits.max_spend_per_climb", "1000.00 EUR"),
         ("limits.max_regret_per_climb", "100.00 EUR"),
     ];
-    let mut policy = rungwise::config::from_toml("", &limits).unwrap().policy;
+    let mut policy = rungwise::config::from_toml("", &limits).expect("valid").policy;
     policy.mode = mode;
     policy
 }
 fn switch(to: Status) -> Action {
-    let campaign = CampaignId::new("1").unwrap();
+    let campaign = CampaignId::new("1").expect("digits");
     let object = Target::from(&campaign);
     Action {
         key: "campaign".into(),
-        op_key: OpKey::new("K").unwrap(),
+        op_key: OpKey::new("K").expect("legal"),
         op: Op::SetStatus { object, kind: ObjectKind::Campaign, to },
         expects: vec![],
         not_before: None,

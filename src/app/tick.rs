@@ -79,7 +79,7 @@ where
     let settled = reconcile::reconcile(desk).await?;
     done.alarms.extend(settled.alarms);
     let mut pulled = pull::pull(desk, None).await?;
-    hear_ended(desk, &pulled, &mut done).await?;
+    take_up(desk, &pulled, &mut done).await?;
     let mut decided: Vec<crate::domain::ClimbId> = Vec::new();
     let (mode, _) = desk.policy.effective_mode();
     for round in 0..MAX_ROUNDS {
@@ -269,29 +269,6 @@ where
     Ok(moved)
 }
 
-/// Tells climbs about plans that ended while nobody was left to tell them: a crash between the plan's end and the
-/// climb's move.
-async fn hear_ended<S: Store, R: MetaRead, C: Clock>(
-    desk: Desk<'_, S, R, C>,
-    pulled: &Pulled,
-    done: &mut Ticked,
-) -> Result<()> {
-    for stored in desk.store.climbs(true).await? {
-        let climb = lines::climb_of(&stored)?;
-        let Some(pending) = &climb.pending else { continue };
-        for row in desk.store.plans_like(pending.plan.as_str()).await? {
-            let Some(outcome) = row.end.as_ref().and_then(|e| PlanOutcome::parse(&e.outcome))
-            else {
-                continue;
-            };
-            let intents = desk.store.intents(Some(&row.hash)).await?;
-            let made = intents.iter().filter_map(|i| Some((i.action.clone(), i.object.clone()?)));
-            after_plan(desk, &row, outcome, &made.collect(), pulled, done).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Without hands nothing is carried out, but plans still expire and refusals are still heard.
 async fn expire<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -339,6 +316,27 @@ async fn ended_event<S: Store, R: MetaRead, C: Clock>(
     Ok(Some(climb.on(&Event::Ended { kind: row.kind, outcome, built, today })))
 }
 
+/// Goes on where the end of a plan is on disk but its climb was never told: the process died between the two.
+async fn take_up<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pulled: &Pulled,
+    done: &mut Ticked,
+) -> Result<()> {
+    for stored in desk.store.climbs(true).await? {
+        let Some(pending) = lines::climb_of(&stored)?.pending else { continue };
+        let rows = desk.store.plans_like(pending.plan.as_str()).await?;
+        let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { continue };
+        let Some(end) = row.end.clone() else { continue };
+        let Some(outcome) = PlanOutcome::parse(&end.outcome) else { continue };
+        let intents = desk.store.intents(Some(&row.hash)).await?;
+        let bindings: Bindings =
+            intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
+        after_plan(desk, &row, outcome, &bindings, pulled, done).await?;
+        done.ended.push((row, end.outcome, end.why));
+    }
+    Ok(())
+}
+
 /// Tells the climb how its plan ended and files what follows from it.
 async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -375,7 +373,9 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
         trees: &trees,
         token_expires: None,
     };
-    file_plans(desk, &climb, &effects, basis, done).await?;
+    if desk.policy.effective_mode().0 != Mode::Observe {
+        file_plans(desk, &climb, &effects, basis, done).await?;
+    }
     Ok(())
 }
 

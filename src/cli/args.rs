@@ -81,6 +81,8 @@ pub enum Command {
     Explain(Explain),
     /// Take stored decisions again: the same bytes must come out
     Replay(Replay),
+    /// The guarantees under faults, on this build
+    Rehearse(Rehearse),
     /// The audit chain: read it, verify it, copy its head out
     Audit(Audit),
     /// Offline: two exports or insights files, or bare counts, side by side
@@ -272,6 +274,29 @@ pub struct Replay {
     /// Every decision
     #[arg(long)]
     pub all: bool,
+}
+
+/// `rehearse`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  rungwise rehearse --weeks 60 --seed 7\n  rungwise rehearse --crash-points --pairs 200 --seed 1 --json | tail -n 1\n\nEverything happens on the built-in sandbox in a temporary directory. Exit code 1 when something was found."
+)]
+pub struct Rehearse {
+    /// Weeks to live through with everything going wrong
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub weeks: u32,
+    /// Instead: die at every call and every commit of one climb, on both sides
+    #[arg(long, conflicts_with = "weeks")]
+    pub crash_points: bool,
+    /// With --crash-points: also die twice, at this many sampled pairs
+    #[arg(long, default_value_t = 0, requires = "crash_points")]
+    pub pairs: u64,
+    /// With --crash-points: die at every n-th call or commit only
+    #[arg(long, default_value_t = 1, requires = "crash_points")]
+    pub every: u64,
+    /// Seed of world, faults and sampling
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// `audit`.

@@ -25,6 +25,7 @@ pub mod forecast;
 pub mod init;
 pub mod output;
 pub mod plan;
+pub mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod sandbox;
@@ -93,6 +94,7 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Stop(stop) => stop::stop(args, stop, out).await,
         Command::Start(start) => stop::start(args, start, out).await,
         Command::Explain(explain) => explain::run(args, explain, out).await,
+        Command::Rehearse(rehearse) => rehearse::run(rehearse, out).await,
         Command::Replay(replay) => replay::run(args, replay, out).await,
         Command::Audit(audit) => audit::run(args, audit, out).await,
         Command::Simulate(simulate) => {

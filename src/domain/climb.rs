@@ -355,9 +355,6 @@ impl PlanOutcome {
             Self::Failed => "failed",
         }
     }
-}
-
-impl PlanOutcome {
     /// Reads [`PlanOutcome::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Done, Self::Rejected, Self::Expired, Self::Stale, Self::Failed]

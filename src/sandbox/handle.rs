@@ -66,6 +66,10 @@ impl Sandbox {
         inner.world.advance_to(self.clock.now());
         inner
     }
+    /// Looks at the world.
+    pub(super) fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.lock().world)
+    }
     /// The clock of this world.
     pub fn clock(&self) -> SimClock {
         self.clock.clone()

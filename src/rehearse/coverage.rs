@@ -1,0 +1,165 @@
+//! Which step met which fault, and which never can.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ports::{Method, Request},
+    sandbox::fault_kinds,
+};
+
+/// Steps that read, by what they ask for.
+const READS: [(&str, bool); 9] = [
+    ("read account", false),
+    ("read campaigns", true),
+    ("read ad sets", true),
+    ("read ads", true),
+    ("read insights", true),
+    ("read rules", true),
+    ("read activities", true),
+    ("read token", false),
+    ("read object", false),
+];
+/// Steps that write.
+const WRITES: [&str; 8] = [
+    "create campaign",
+    "create ad set",
+    "create ad",
+    "create rule",
+    "set status",
+    "set budget",
+    "set bound",
+    "delete rule",
+];
+
+/// Names the step a request belongs to.
+pub fn step(request: &Request) -> &'static str {
+    let tail = request.path.rsplit('/').next().unwrap_or_default();
+    if request.method == Method::Delete {
+        return "delete rule";
+    }
+    let reads = request.method == Method::Get || tail == "insights";
+    if reads {
+        return match tail {
+            "campaigns" => "read campaigns",
+            "adsets" => "read ad sets",
+            "ads" => "read ads",
+            "insights" => "read insights",
+            "adrules_library" => "read rules",
+            "activities" => "read activities",
+            "debug_token" => "read token",
+            _ if tail.starts_with("act_") => "read account",
+            _ => "read object",
+        };
+    }
+    let has = |name: &str| request.form.iter().any(|(n, _)| n == name);
+    match tail {
+        "campaigns" => "create campaign",
+        "adsets" => "create ad set",
+        "ads" => "create ad",
+        "adrules_library" => "create rule",
+        _ if has("status") => "set status",
+        _ if has("daily_budget") => "set budget",
+        _ => "set bound",
+    }
+}
+
+/// Hits per step and fault, and how often each step was taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    steps: BTreeMap<&'static str, u64>,
+    cells: BTreeMap<(&'static str, &'static str), u64>,
+    events: BTreeMap<&'static str, u64>,
+}
+
+/// Why a step can never meet a fault, if it cannot.
+pub fn impossible(step: &str, fault: &str) -> Option<&'static str> {
+    let write = WRITES.contains(&step);
+    let (_, on_read, on_write) = fault_kinds().find(|(kind, ..)| *kind == fault)?;
+    if write && !on_write {
+        return Some("only a list has pages");
+    }
+    if !write && !on_read {
+        return Some("a read applies nothing");
+    }
+    let list = READS.iter().any(|(name, list)| *name == step && *list);
+    (fault == "page_loop" && !list).then_some("only a list has pages")
+}
+
+impl Coverage {
+    /// A step was taken and met this, or nothing.
+    pub fn count(&mut self, step: &'static str, fault: Option<&'static str>) {
+        let one = self.steps.entry(step).or_insert(0);
+        *one = one.saturating_add(1);
+        if let Some(fault) = fault {
+            let cell = self.cells.entry((step, fault)).or_insert(0);
+            *cell = cell.saturating_add(1);
+        }
+    }
+    /// Something else went wrong: a crash, an edit by a person, …
+    pub fn event(&mut self, kind: &'static str) {
+        let n = self.events.entry(kind).or_insert(0);
+        *n = n.saturating_add(1);
+    }
+    /// Takes the counts of another story in.
+    pub fn merge(&mut self, other: &Self) {
+        for (step, n) in &other.steps {
+            *self.steps.entry(step).or_insert(0) += n;
+        }
+        for (cell, n) in &other.cells {
+            *self.cells.entry(*cell).or_insert(0) += n;
+        }
+        for (event, n) in &other.events {
+            *self.events.entry(event).or_insert(0) += n;
+        }
+    }
+    /// Hits by kind of fault, and other trouble by kind.
+    pub fn by_kind(&self) -> BTreeMap<&'static str, u64> {
+        let mut out = self.events.clone();
+        for ((_, fault), n) in &self.cells {
+            *out.entry(fault).or_insert(0) += n;
+        }
+        out
+    }
+    /// Every cell: step, fault, hits; None where it is impossible.
+    pub fn table(&self) -> Vec<(&'static str, &'static str, Option<u64>)> {
+        let steps = READS.iter().map(|(name, _)| *name).chain(WRITES);
+        let cells = steps.flat_map(|step| fault_kinds().map(move |(fault, ..)| (step, fault)));
+        let hits = |step, fault| self.cells.get(&(step, fault)).copied().unwrap_or(0);
+        cells
+            .map(|(step, fault)| {
+                (step, fault, impossible(step, fault).is_none().then(|| hits(step, fault)))
+            })
+            .collect()
+    }
+    /// Possible cells nothing has hit yet.
+    pub fn empty_cells(&self) -> usize {
+        self.table().iter().filter(|(_, _, hits)| *hits == Some(0)).count()
+    }
+    /// How often each step was taken.
+    pub fn steps(&self) -> &BTreeMap<&'static str, u64> {
+        &self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lists_loop_and_only_writes_are_applied_in_spite_of_a_fault() {
+        assert!(impossible("read object", "page_loop").is_some());
+        assert!(impossible("read campaigns", "page_loop").is_none());
+        assert!(impossible("read campaigns", "server_error_applied").is_some());
+        assert!(impossible("create ad", "server_error_applied").is_none());
+        assert!(impossible("create ad", "page_loop").is_some());
+    }
+
+    #[test]
+    fn a_hit_fills_its_cell() {
+        let mut coverage = Coverage::default();
+        let before = coverage.empty_cells();
+        coverage.count("create ad", Some("lost_reply"));
+        assert_eq!(coverage.empty_cells(), before - 1);
+        assert_eq!(coverage.by_kind().get("lost_reply"), Some(&1));
+    }
+}
