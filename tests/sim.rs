@@ -26,9 +26,17 @@ async fn a_climb_survives_death_at_calls_and_commits() {
 async fn points_that_once_broke_a_climb_stay_healed() {
     // Between the end of the clone plan, and of the shift plan, and telling the climb so; after filing the plan of a
     // person's command.
-    let known = [(1, 131), (1, 201), (2, 146)];
-    for (seed, event) in known {
-        let report = at_points(seed, &[(event, Side::After)]).await.unwrap();
+    let (before, after) = (Side::Before, Side::After);
+    let known = [
+        (1, 131, after),
+        (1, 201, after),
+        (2, 146, after),
+        (2, 94, after),
+        (2, 148, before),
+        (2, 130, after),
+    ];
+    for (seed, event, side) in known {
+        let report = at_points(seed, &[(event, side)]).await.unwrap();
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
     }
 }
