@@ -15,10 +15,10 @@ async fn weeks_of_faults_crashes_and_people_break_no_invariant() {
 
 #[tokio::test]
 async fn a_climb_survives_death_at_calls_and_commits() {
-    let plan = CrashPlan { seed: 2, every: 37, pairs: 1 };
+    let plan = CrashPlan { seed: 2, every: 53, pairs: 1 };
     let report = crashes(plan, |_, _| {}).await.unwrap();
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
-    assert!(report.points >= 10, "{report:?}");
+    assert!(report.points >= 8, "{report:?}");
 }
 
 /// Points at which longer runs have once found something, with what it was.
