@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         ClimbId, DecisionId, Moment,
-        climb::{Command, Effect, Event},
+        climb::{Climb, Command, Effect, Event},
         plan::{Approval, NotApproved, PlanHash},
     },
     ports::{
@@ -150,6 +150,19 @@ pub async fn obey<S: Store, R: MetaRead, C: Clock>(
     Ok(())
 }
 
+/// The plan the climb waits for, if this command asked for it.
+async fn own_plan<S: Store>(
+    store: &S,
+    climb: &Climb,
+    asked_by: &DecisionId,
+) -> Result<Option<PlanRow>> {
+    let Some(pending) = &climb.pending else { return Ok(None) };
+    let rows = store.plans_like(pending.plan.as_str()).await?;
+    let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { return Ok(None) };
+    let decision = crate::app::views::plan_of(&row)?.decision;
+    Ok((decision == *asked_by).then_some(row))
+}
+
 async fn one<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &CommandRow,
@@ -164,6 +177,14 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     };
     let before = climb_of(stored)?;
     let now = desk.clock.now();
+    let asked_by = DecisionId::new(format!("command-{}", row.id)).expect("a legal id");
+    if let Some(plan) = own_plan(desk.store, &before, &asked_by).await? {
+        // The process died after it had filed this command's plan: the plan is not made twice.
+        if plan.end.is_none() && desk.store.approvals(&plan.hash).await?.is_empty() {
+            approve(desk, &plan, &row.by, "the command itself is the approval").await?;
+        }
+        return Ok(format!("{} is {}", before.id, before.state.as_str()));
+    }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
     let (mut climb, effects) = before.on(&Event::Commanded { command, today });
@@ -189,10 +210,9 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
             Effect::Propose { kind } => {
                 let account = desk.meta.account().await?;
                 let trees = desk.meta.trees(&[]).await?;
-                let id = DecisionId::new(format!("command-{}", row.id)).expect("a legal id");
                 let reasons = [format!("{} by {}: {}", row.kind, row.by, row.note)];
                 let basis = Basis {
-                    decision: &id,
+                    decision: &asked_by,
                     evidence: "",
                     reasons: &reasons,
                     account: &account,

@@ -203,13 +203,7 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                 Ok((next, row)) => {
                     climb = next;
                     if desk.policy.effective_mode().0 == Mode::Autonomous {
-                        commands::approve(
-                            desk,
-                            &row,
-                            "policy:autonomous",
-                            "within the configured limits",
-                        )
-                        .await?;
+                        approve_by_policy(desk, &row).await?;
                     }
                     done.filed.push(row);
                     filed = true;
@@ -224,6 +218,14 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
         }
     }
     Ok(filed)
+}
+
+/// The yes of the autonomous mode.
+async fn approve_by_policy<S: Store, R, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    row: &PlanRow,
+) -> Result<()> {
+    commands::approve(desk, row, "policy:autonomous", "within the configured limits").await
 }
 
 /// Carries every approved plan out as far as it goes.
@@ -316,7 +318,7 @@ async fn ended_event<S: Store, R: MetaRead, C: Clock>(
     Ok(Some(climb.on(&Event::Ended { kind: row.kind, outcome, built, today })))
 }
 
-/// Goes on where the end of a plan is on disk but its climb was never told: the process died between the two.
+/// Goes on where the process died: between the end of a plan and telling its climb, or before the policy's yes.
 async fn take_up<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     pulled: &Pulled,
@@ -326,7 +328,15 @@ async fn take_up<S: Store, R: MetaRead, C: Clock>(
         let Some(pending) = lines::climb_of(&stored)?.pending else { continue };
         let rows = desk.store.plans_like(pending.plan.as_str()).await?;
         let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { continue };
-        let Some(end) = row.end.clone() else { continue };
+        let Some(end) = row.end.clone() else {
+            // Died between filing the plan and the policy's yes.
+            let autonomous = desk.policy.effective_mode().0 == Mode::Autonomous;
+            let current = row.expires >= desk.clock.now();
+            if autonomous && current && desk.store.approvals(&row.hash).await?.is_empty() {
+                approve_by_policy(desk, &row).await?;
+            }
+            continue;
+        };
         let Some(outcome) = PlanOutcome::parse(&end.outcome) else { continue };
         let intents = desk.store.intents(Some(&row.hash)).await?;
         let bindings: Bindings =

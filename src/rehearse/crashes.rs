@@ -135,7 +135,7 @@ async fn climb(seed: u64, points: &[Point]) -> Result<Run, RehearsalError> {
         events = stage.border.trip.count();
         let (first, told) = first_climb(&stage).await?;
         let Some(first) = first else { continue };
-        stands = format!("{} is {}", first.id, first.state.as_str());
+        stands = format!("{} is {:?}, waiting for {:?}", first.id, first.state, first.pending);
         let waits = match &first.state {
             State::Warming { .. } | State::Comparing { .. } | State::Probation { .. } if !told => {
                 command(&stage, &first, word).await?;
