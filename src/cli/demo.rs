@@ -33,7 +33,10 @@ const CPA_DAYS: i64 = 28;
 /// Runs it.
 pub async fn run(args: &args::Args, demo: &args::Demo, out: &Output) -> Ended {
     let start: Moment = OPENING.parse().expect("the opening is a moment");
-    let world = populate(Scenario::stuck_at_purchase().seeded(demo.seed).starting(start));
+    let scenario = Scenario::stuck_at_purchase().seeded(demo.seed).starting(start);
+    // The same world without anybody in it: what would have happened had the shop been left alone.
+    let untouched = populate(scenario.clone());
+    let world = populate(scenario);
     let dir = directory(args)?;
     let text = configuration(&world, demo);
     std::fs::write(dir.join("config.toml"), &text).map_err(|e| cannot_write(&dir, &e))?;
@@ -67,7 +70,8 @@ pub async fn run(args: &args::Args, demo: &args::Demo, out: &Output) -> Ended {
     }
     teller.bar.finish_and_clear();
     parts.anchor().await?;
-    let summary = summary(&parts, &world, demo, start).await?;
+    untouched.advance_to(parts.clock.now());
+    let summary = summary(&parts, &world, &untouched, demo, start).await?;
     if !out.json {
         tell(&summary, &dir, out)?;
     }
@@ -276,6 +280,7 @@ fn per(spend: i64, n: f64) -> Option<f64> {
 async fn summary(
     parts: &Parts,
     world: &Sandbox,
+    untouched: &Sandbox,
     demo: &args::Demo,
     start: Moment,
 ) -> Result<Value, Failure> {
@@ -295,9 +300,8 @@ async fn summary(
     let verified = parts.store.verify_audit().await.is_ok();
     let writes = parts.store.intents(None).await?.len();
     let money = |cpa: Option<f64>| cpa.and_then(|c| views::cpa(c, account.currency));
-    // What the first ad set would cost today at the rung it never left, once it had learned all it could there.
-    let stayed = ledger.days.first().and_then(|d| world.true_cpa(&d.adset_id));
-    let offset = i32::try_from(account.currency.offset()).unwrap_or(100);
+    let whole = totals(&ledger, first, last);
+    let alone = totals(&untouched.ledger(), first, last);
     let climbs: Vec<Value> = tests
         .iter()
         .map(|t| {
@@ -319,7 +323,8 @@ async fn summary(
         "cpa_after": money(per(after.0, f64::from(after.1))),
         "true_cpa_before": money(per(before.0, before.2)),
         "true_cpa_after": money(per(after.0, after.2)),
-        "true_cpa_if_stayed": stayed.and_then(|major| views::cpa(major * f64::from(offset), account.currency)),
+        "true_cpa_story": money(per(whole.0, whole.2)),
+        "true_cpa_untouched": money(per(alone.0, alone.2)),
         "currency": account.currency,
         "final_rung": climb.map(|c| c.rung),
     }))
@@ -363,8 +368,9 @@ fn tell(summary: &Value, dir: &std::path::Path, out: &Output) -> super::Said {
         text("true_cpa_after")
     ))?;
     out.line(&format!(
-        "had it stayed   {} {currency} (the sandbox's truth for the first rung at the end: demand grew for everybody)",
-        text("true_cpa_if_stayed")
+        "whole story     {} {currency} true CPA from the first day to the last, tests paid; left alone: {} {currency}",
+        text("true_cpa_story"),
+        text("true_cpa_untouched")
     ))?;
     let audit = summary.get("audit").cloned().unwrap_or_default();
     let verified = audit.get("verified").and_then(Value::as_bool).unwrap_or(false);
