@@ -8,7 +8,7 @@ use std::{
     process::Output,
 };
 
-use crate::support::{OPENING, Site, contents, rungwise};
+use crate::support::{Site, contents, rungwise};
 use rungwise::{daemon::AgentLock, store::DATABASE_FILE};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -262,7 +262,7 @@ async fn a_meta_that_does_not_answer_sensibly_is_reported_and_nothing_is_kept() 
     refused("sandbox down", &site.run(&["tick"]), 69, &["base_url"]);
     refused("sandbox down", &site.run(&["sync"]), 69, &["base_url"]);
     site.configure("supervised", site.text("base_url"));
-    let mut wrong = site.command(&["tick", "--now", OPENING]);
+    let mut wrong = site.command(&["tick"]);
     wrong.env("RUNGWISE_API_TOKEN", "EAABwrongwrongwrongwrongwrong");
     let done = wrong.output().unwrap();
     refused("wrong token", &done, 77, &["190", "token"]);

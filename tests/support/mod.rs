@@ -72,7 +72,8 @@ impl Site {
             "[account]\nid = \"act_{account}\"\n[mode]\nlevel = \"{mode}\"\n[api]\n\
              base_url = \"{base_url}\"\napp_id = \"{app}\"\n[limits]\n\
              max_daily_spend = \"400.00 EUR\"\nmax_spend_per_climb = \"8000.00 EUR\"\n\
-             max_regret_per_climb = \"1000.00 EUR\"\n"
+             max_regret_per_climb = \"1000.00 EUR\"\n\
+             [gates]\nuntested_below = 15\ntested_below = 30\n"
         );
         std::fs::write(self.dir.path().join("config.toml"), text).unwrap();
     }
