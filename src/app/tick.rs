@@ -18,8 +18,8 @@ use crate::{
     },
     domain::{
         CampaignId, DecisionId, Moment,
-        climb::{Built, Climb, Effect, Event, PlanOutcome, RouteKind, State, Test},
-        plan::{Approval, Bindings, Plan, PlanKind},
+        climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test},
+        plan::{Bindings, Plan, PlanKind},
         policy::Mode,
     },
     ports::{Clock, MetaRead, MetaWrite, Record, StopSwitch, Store, store::PlanRow},
@@ -454,20 +454,4 @@ async fn managed_daily<S: Store, R: MetaRead, C: Clock>(
     Ok(on
         .filter_map(crate::domain::Tree::daily_budget)
         .fold(0_i64, |sum, b| sum.saturating_add(b.minor())))
-}
-
-/// True for placements, whose approval text and probation differ.
-pub fn is_placement(climb: &Climb) -> bool {
-    climb.state.route().is_some_and(|r| r.kind != RouteKind::Climb)
-}
-
-/// A yes of the configured policy, used in autonomous mode.
-pub fn approval(plan: &PlanRow, by: &str, note: &str, at: Moment) -> Approval {
-    Approval {
-        plan: plan.hash.clone(),
-        by: by.to_owned(),
-        at,
-        granted: true,
-        note: note.to_owned(),
-    }
 }

@@ -75,7 +75,7 @@ impl StoreError {
             }
             Self::Full { .. } => "free some space; nothing was sent and nothing is lost",
             Self::Conflict { .. } => "the same step was recorded before; see `rungwise audit log`",
-            Self::Database { .. } => "check the disk and `rungwise db verify`",
+            Self::Database { .. } => "check the disk and `rungwise health`",
             Self::Document { .. } => "restore a backup, or use the version that wrote it",
         }
     }

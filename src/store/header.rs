@@ -23,8 +23,7 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     let mut bytes = Vec::with_capacity(HEADER);
     file.take(HEADER as u64).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.is_empty() {
-        let hint =
-            "restore a backup with `rungwise db restore`; move the empty file away to begin anew";
+        let hint = "put a copy from DIR/backups in its place, see docs/runbook.md; move the empty file away to begin anew";
         return refuse("the file is empty".into(), hint);
     }
     if bytes.len() < HEADER || !bytes.starts_with(b"SQLite format 3\0") {
@@ -39,7 +38,7 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     let promised = promised_length(&bytes);
     if promised > length && !has_log(path) {
         let why = format!("it is cut short: {length} of {promised} bytes");
-        return refuse(why, "restore a backup with `rungwise db restore`");
+        return refuse(why, "put a copy from DIR/backups in its place, see docs/runbook.md");
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ async fn pool(path: &Path, role: Role) -> Result<SqlitePool, sqlx::Error> {
 
 /// The pool of readers, checked for engine and schema version.
 pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
-    let hint = "check that the file and its directory are readable; then `rungwise db verify`";
+    let hint = "check that the file and its directory are readable; then `rungwise health`";
     let pool = match pool(path, Role::Reader).await {
         Ok(pool) => pool,
         // In a directory without write permission the engine cannot keep its shared memory. When no log is pending
