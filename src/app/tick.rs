@@ -28,6 +28,9 @@ use crate::{
 /// Rounds of decide–propose–apply in one pass: a pass that still moves after this goes on in the next one.
 const MAX_ROUNDS: usize = 6;
 
+/// Clocks further apart than this make every day and deadline doubtful.
+const MOST_SKEW_MS: i64 = 120_000;
+
 /// What one pass is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope {
@@ -114,6 +117,9 @@ where
             break;
         }
     }
+    if let Some(text) = desk.meta.wire().version_warning {
+        done.alarms.push(format!("Meta warns about the API version in use: {text}"));
+    }
     done.pulled = Some(pulled);
     for alarm in &done.alarms {
         tracing::error!("{alarm}");
@@ -135,6 +141,13 @@ async fn raises_off<S: Store, R: MetaRead, C: Clock>(
     let today = zone.map(|z| z.day_of(desk.clock.now()));
     if let Some((name, _)) = today.and_then(|day| desk.policy.blackout_on(day)) {
         why.push(format!("blackout {name}"));
+    }
+    if let Some(account) = desk.store.account(desk.meta.account_id()).await? {
+        why.extend(pull::unreconciled(desk.store, &account, desk.clock.now()).await?);
+    }
+    let wire = desk.meta.wire();
+    if let Some(ms) = wire.skew_ms.filter(|ms| ms.abs() > MOST_SKEW_MS) {
+        why.push(format!("Meta's clock and this machine's are {} s apart", ms / 1_000));
     }
     for intent in desk.store.intents(None).await? {
         let log = intent.entries.iter().map(|(_, e)| *e);

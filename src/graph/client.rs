@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Link, template};
+use super::{Link, insights::Pages, template};
 use crate::{
     domain::{
         AccountId, AccountInfo, CampaignId, Day, DayRange, ObjectId, Tree,
@@ -10,7 +10,7 @@ use crate::{
     },
     ports::{
         MetaError, MetaRead, Transport,
-        meta::{Found, Interference, PulledInsights, TokenInfo},
+        meta::{Found, Interference, TokenInfo, WireState},
     },
 };
 
@@ -43,6 +43,10 @@ impl<T> Clone for Client<T> {
 }
 
 impl<T: Transport> MetaRead for Client<T> {
+    type Pages<'a>
+        = Pages<'a, T>
+    where
+        T: 'a;
     fn account_id(&self) -> &AccountId {
         &self.link.options.account
     }
@@ -62,8 +66,8 @@ impl<T: Transport> MetaRead for Client<T> {
     ) -> Result<Option<BTreeMap<Aspect, String>>, MetaError> {
         self.link.read_aspects(kind, id).await
     }
-    async fn insights(&self, range: DayRange) -> Result<PulledInsights, MetaError> {
-        self.link.read_insights(range).await
+    fn insights(&self, range: DayRange) -> Pages<'_, T> {
+        Pages::new(&self.link, range)
     }
     async fn account_spend(&self, range: DayRange) -> Result<BTreeMap<Day, i64>, MetaError> {
         self.link.read_account_spend(range).await
@@ -76,6 +80,9 @@ impl<T: Transport> MetaRead for Client<T> {
     }
     async fn token(&self) -> Result<TokenInfo, MetaError> {
         self.link.read_token().await
+    }
+    fn wire(&self) -> WireState {
+        self.link.wire_state()
     }
     fn template(&self, op: &Op) -> Template {
         template::of(&self.link.options.account, op)

@@ -218,7 +218,11 @@ fn wait(code: Option<i64>, subcode: Option<i64>, usage: &Usage) -> i64 {
         Some(5_044_001) => return SECOND,
         _ => {}
     }
-    let told = usage.regain_ms.max(usage.reset_ms);
+    let told = match code {
+        // A score over its limit says nothing of when a use case is free again.
+        Some(17 | 613) => usage.reset_ms.max(usage.regain_ms()),
+        _ => usage.regain_ms(),
+    };
     if told > 0 {
         return told;
     }

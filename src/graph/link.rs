@@ -17,14 +17,20 @@ use tokio::sync::Semaphore;
 use super::{
     Secrets,
     error::{body_of, of_transport, plain},
-    pace::Pace,
+    outage::{Outage, RetryBudget},
+    pace::{Kind, Pace},
     page::{Step, Walk},
     usage::Usage,
 };
 use crate::{
     domain::{AccountId, Currency, Moment},
-    ports::{BoxFuture, Clock, MetaClass, MetaError, Request, Response, Transport},
+    ports::{
+        BoxFuture, Clock, MetaClass, MetaError, Request, Response, Transport, meta::WireState,
+    },
 };
+
+/// Requests under way at once in the whole process.
+static ALL: Semaphore = Semaphore::const_new(8);
 
 /// Rows asked per page at first; halved when Meta says that is too much.
 const PAGE: u32 = 200;
@@ -78,6 +84,11 @@ pub struct Link<T> {
     jitter: Mutex<Pcg64Mcg>,
     currency: Mutex<Option<Currency>>,
     skew_ms: AtomicI64,
+    version_warning: Mutex<Option<String>>,
+    outage: Outage,
+    budget: RetryBudget,
+    /// Days one request for daily rows asks for; learned from what the account turned out to hold.
+    pub(super) days_at_once: AtomicI64,
 }
 
 impl<T> std::fmt::Debug for Link<T> {
@@ -105,7 +116,16 @@ impl<T: Transport> Link<T> {
             jitter: Mutex::new(Pcg64Mcg::seed_from_u64(seed)),
             currency: Mutex::new(None),
             skew_ms: AtomicI64::new(UNSEEN),
+            version_warning: Mutex::new(None),
+            outage: Outage::default(),
+            budget: RetryBudget::default(),
+            days_at_once: AtomicI64::new(super::insights::FIRST_DAYS),
         })
+    }
+    /// What the answers so far said about the way to Meta itself.
+    pub(super) fn wire_state(&self) -> WireState {
+        let warning = self.version_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        WireState { skew_ms: self.clock_skew_ms(), version_warning: warning.clone() }
     }
     /// How far Meta's clock is ahead of ours in milliseconds, from the `Date` of the last answer that had one.
     pub fn clock_skew_ms(&self) -> Option<i64> {
@@ -136,53 +156,76 @@ impl<T: Transport> Link<T> {
         what: &str,
         request: &Request,
     ) -> Result<Response, MetaError> {
+        // At most two requests of an account are under way, and a few of the whole process.
+        let _own = self.gate.acquire().await.ok();
+        let _any = ALL.acquire().await.ok();
+        self.budget.sent();
         let response =
             self.transport.send(request).await.map_err(|error| of_transport(what, &error))?;
         self.pace.observe(&Usage::of(&response));
         if let Some(text) = response.header("x-ad-api-version-warning") {
             let text = super::error::one_line(text);
             tracing::warn!(version = %self.options.version, "Meta warns about the API version: {text}");
+            *self.version_warning.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
         }
         if let Some(date) = response.header("date").and_then(http_date) {
             self.skew_ms.store(date.since(self.clock.now()), Ordering::Relaxed);
         }
         Ok(response)
     }
-    async fn once(&self, what: &str, request: &Request) -> Result<Value, MetaError> {
-        let _permit = self.gate.acquire().await.ok();
-        self.pace.read(what).await?;
+    async fn once<P>(
+        &self,
+        what: &str,
+        request: &Request,
+        parse: impl Fn(&str, &Response) -> Result<P, MetaError>,
+    ) -> Result<P, MetaError> {
+        let insights = request.path.ends_with("/insights");
+        self.pace.read(what, if insights { Kind::Insights } else { Kind::Other }).await?;
         let response = self.exchange(what, request).await?;
-        let body = body_of(what, &response);
-        if let Err(MetaError { class: MetaClass::Throttled, wait_ms: Some(ms), .. }) = &body {
-            self.pace.throttled(*ms);
+        let body = parse(what, &response);
+        if let Err(error) = &body {
+            self.pace.throttled(error);
         }
         body
     }
 
     /// Reads one answer: at most four tries, full jitter, as long as the class promises something from repeating.
     pub(super) async fn get(&self, what: &str, request: Request) -> Result<Value, MetaError> {
+        self.get_as(what, request, body_of).await
+    }
+    /// The same with a reader of one's own for the answer.
+    pub(super) async fn get_as<P>(
+        &self,
+        what: &str,
+        request: Request,
+        parse: impl Fn(&str, &Response) -> Result<P, MetaError>,
+    ) -> Result<P, MetaError> {
         let request = self.secrets.sign(request);
-        self.get_signed(what, &request).await
+        self.get_signed(what, &request, parse).await
     }
     /// The same for a request that carries its own token.
-    pub(super) async fn get_signed(
+    pub(super) async fn get_signed<P>(
         &self,
         what: &str,
         request: &Request,
-    ) -> Result<Value, MetaError> {
+        parse: impl Fn(&str, &Response) -> Result<P, MetaError>,
+    ) -> Result<P, MetaError> {
+        let probe = self.outage.may_ask(what, self.clock.now())?;
         let backoff = ExponentialBuilder::new()
             .with_min_delay(Duration::from_secs(1))
             .with_factor(4.0)
             .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(REPEATS);
-        let attempt = || self.once(what, request);
-        attempt
+            .with_max_times(if probe { 0 } else { REPEATS });
+        let attempt = || self.once(what, request, &parse);
+        let found = attempt
             .retry(backoff)
             .sleep(OnClock(Arc::clone(&self.clock)))
-            .when(worth_repeating)
+            .when(|error| worth_repeating(error) && self.budget.allows())
             .adjust(|error, pause| pause.map(|p| self.pause(error, p)))
             .notify(|error, pause| tracing::debug!(%error, ?pause, "reading again"))
-            .await
+            .await;
+        self.outage.learn(found.as_ref().err(), self.clock.now());
+        found
     }
     /// Anything up to the pause, and not before a throttle is over.
     fn pause(&self, error: &MetaError, most: Duration) -> Duration {

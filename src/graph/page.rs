@@ -53,48 +53,82 @@ pub enum PageError {
     },
 }
 
+/// The way from page to page, whatever is on them.
+#[derive(Debug)]
+pub(super) struct Steps {
+    cursors: BTreeSet<String>,
+    pages: usize,
+    rows: usize,
+    caps: (usize, usize),
+}
+
+impl Steps {
+    pub(super) fn new() -> Self {
+        Self { cursors: BTreeSet::new(), pages: 0, rows: 0, caps: (MAX_PAGES, MAX_ROWS) }
+    }
+    /// Pages taken.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
+    }
+    /// What comes after a page with `rows` rows. A page may be short or empty and still have a next one; without `next`
+    /// the list has ended, whatever the cursors say.
+    pub(super) fn step(
+        &mut self,
+        rows: usize,
+        next: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<Step, PageError> {
+        self.pages += 1;
+        self.rows += rows;
+        let (pages, most) = self.caps;
+        let too_long = PageError::TooLong { pages, rows: most };
+        if self.rows > most {
+            return Err(too_long);
+        }
+        let Some(next) = next else { return Ok(Step::End) };
+        let after = after
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .or_else(|| after_in(next))
+            .ok_or(PageError::NoCursor { page: self.pages })?;
+        if !self.cursors.insert(after.clone()) {
+            return Err(PageError::Circle { page: self.pages });
+        }
+        if self.pages >= pages { Err(too_long) } else { Ok(Step::Next(after)) }
+    }
+}
+
 /// The state of one walk.
 #[derive(Debug)]
 pub struct Walk {
     key: fn(&Value) -> Option<String>,
-    cursors: BTreeSet<String>,
+    steps: Steps,
     keys: BTreeSet<String>,
     rows: Vec<Value>,
-    pages: usize,
     duplicates: usize,
-    caps: (usize, usize),
 }
 
 impl Walk {
     /// Starts a walk whose rows are told apart by `key`; rows without a key are all kept.
     pub fn new(key: fn(&Value) -> Option<String>) -> Self {
-        Self {
-            key,
-            cursors: BTreeSet::new(),
-            keys: BTreeSet::new(),
-            rows: Vec::new(),
-            pages: 0,
-            duplicates: 0,
-            caps: (MAX_PAGES, MAX_ROWS),
-        }
+        let (keys, rows) = (BTreeSet::new(), Vec::new());
+        Self { key, steps: Steps::new(), keys, rows, duplicates: 0 }
     }
     /// The same with other caps on pages and rows.
     #[must_use]
     pub fn with_caps(mut self, pages: usize, rows: usize) -> Self {
-        self.caps = (pages, rows);
+        self.steps.caps = (pages, rows);
         self
     }
-    /// Takes a page and says what comes next. A page may be short or empty and still have a next one; without `next`
-    /// the list has ended, whatever the cursors say.
-    pub fn take(&mut self, page: Value) -> Result<Step, PageError> {
-        self.pages += 1;
-        let number = self.pages;
-        let step = self.step(&page, number)?;
-        let data = match page {
-            Value::Object(mut map) => map.remove("data"),
-            _ => None,
+    /// Takes a page and says what comes next.
+    pub fn take(&mut self, mut page: Value) -> Result<Step, PageError> {
+        let data = page.as_object_mut().and_then(|map| map.remove("data"));
+        let Some(Value::Array(rows)) = data else {
+            return Err(PageError::NoData { page: self.steps.pages + 1 });
         };
-        let Some(Value::Array(rows)) = data else { return Err(PageError::NoData { page: number }) };
+        let text = |path: &str| page.pointer(path).and_then(Value::as_str);
+        let (next, after) = (text("/paging/next"), text("/paging/cursors/after"));
+        let step = self.steps.step(rows.len(), next, after)?;
         for row in rows {
             let seen = (self.key)(&row).is_some_and(|key| !self.keys.insert(key));
             if seen {
@@ -103,28 +137,7 @@ impl Walk {
                 self.rows.push(row);
             }
         }
-        let (pages, rows) = self.caps;
-        if self.rows.len() > rows || (self.pages >= pages && step != Step::End) {
-            return Err(PageError::TooLong { pages, rows });
-        }
         Ok(step)
-    }
-    fn step(&mut self, page: &Value, number: usize) -> Result<Step, PageError> {
-        let paging = page.get("paging");
-        let Some(next) = paging.and_then(|p| p.get("next")).and_then(Value::as_str) else {
-            return Ok(Step::End);
-        };
-        let after = paging
-            .and_then(|p| p.pointer("/cursors/after"))
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-            .or_else(|| after_in(next))
-            .ok_or(PageError::NoCursor { page: number })?;
-        if !self.cursors.insert(after.clone()) {
-            return Err(PageError::Circle { page: number });
-        }
-        Ok(Step::Next(after))
     }
     /// Rows that came more than once and were left out.
     pub fn duplicates(&self) -> usize {

@@ -35,6 +35,10 @@ const ALL_STATUSES: [&str; 12] = [
     "PENDING_BILLING_INFO",
 ];
 
+/// Every effective status an ad set can have.
+pub(super) const ADSET_STATUSES: &[&str] =
+    ALL_STATUSES.first_chunk::<7>().expect("twelve statuses");
+
 /// An answer that was complete but makes no sense: no data came of it.
 pub(super) fn senseless(what: &str, error: &WireError) -> MetaError {
     plain(MetaClass::Unknown, what, error.to_string())
@@ -236,7 +240,7 @@ impl<T: Transport> Link<T> {
     pub(super) async fn read_token(&self) -> Result<TokenInfo, MetaError> {
         if let Some(request) = self.secrets().debug_token(self.path("debug_token")) {
             let what = "examine the token";
-            let body = self.get_signed(what, &request).await?;
+            let body = self.get_signed(what, &request, super::error::body_of).await?;
             return wire::token::parse(&body).map_err(|e| senseless(what, &e));
         }
         let what = "check the token";
@@ -254,7 +258,7 @@ impl<T: Transport> Link<T> {
 fn statuses(kind: ObjectKind) -> &'static [&'static str] {
     match kind {
         ObjectKind::Campaign => &ALL_STATUSES[..6],
-        ObjectKind::AdSet => &ALL_STATUSES[..7],
+        ObjectKind::AdSet => ADSET_STATUSES,
         ObjectKind::Ad | ObjectKind::Rule => &ALL_STATUSES,
     }
 }

@@ -16,6 +16,8 @@ use crate::{
     ports::{Clock, MetaClass, MetaRead, Request, Response, TransportError},
 };
 
+mod insights;
+
 type Answer = Result<Response, TransportError>;
 
 fn param<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -200,55 +202,6 @@ async fn pages_shrink_when_they_are_too_much() {
     let limits: Vec<_> =
         fake.seen().iter().map(|r| param(r, "limit").unwrap().to_owned()).collect();
     assert_eq!(limits, ["200", "100", "50"], "no useless repeat of the same size");
-}
-
-fn days_of(request: &Request) -> DayRange {
-    let range: Value = serde_json::from_str(param(request, "time_range").unwrap()).unwrap();
-    self::range(range["since"].as_str().unwrap(), range["until"].as_str().unwrap())
-}
-fn row(day: &str, adset: &str) -> Value {
-    json!({"account_currency":"EUR","campaign_id":"40","adset_id":adset,"spend":"1.5",
-        "impressions":"10","inline_link_clicks":"1","date_start":day,"date_stop":day})
-}
-
-#[tokio::test]
-async fn insights_are_asked_by_week_with_explicit_windows_and_halved_when_too_much() {
-    let fake = world(|r| {
-        let days = days_of(r);
-        if param(r, "filtering").is_some() {
-            return ok(&json!({"data":[row("2026-11-03", "59")]}));
-        }
-        if days.len() > 4 {
-            return error(400, 100, 1_487_534);
-        }
-        let rows: Vec<Value> = days.iter().map(|d| row(&d.to_string(), "50")).collect();
-        ok(&json!({"data": rows}))
-    });
-    let pulled = client(&fake).insights(range("2026-11-01", "2026-11-10")).await.unwrap();
-    assert_eq!(pulled.rows.len(), 11, "ten days of the live ad set, one of the archived one");
-    assert_eq!(pulled.rows.iter().map(|r| r.spend.minor()).sum::<i64>(), 1_650);
-    for request in fake.seen().iter().filter(|r| last(&r.path) == "insights") {
-        let windows = r#"["1d_click","7d_click","1d_view"]"#;
-        assert_eq!(param(request, "action_attribution_windows"), Some(windows));
-        assert_eq!(param(request, "level"), Some("adset"));
-        assert_eq!(param(request, "time_increment"), Some("1"));
-        assert!(days_of(request).len() <= 10);
-    }
-}
-
-#[tokio::test]
-async fn a_malformed_count_fails_the_pull_and_names_object_and_day() {
-    let fake = world(|_| {
-        let mut row = row("2026-11-03", "50");
-        row["actions"] = json!([{"action_type":"purchase","value":"1,250"}]);
-        ok(&json!({"data":[row]}))
-    });
-    let error = client(&fake).insights(range("2026-11-03", "2026-11-03")).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "read insights of act_1 from 2026-11-03 to 2026-11-03: insights of ad set 50 on \
-         2026-11-03: purchase is not a count: \"1,250\""
-    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Four headers tell how much of an allowance is used up (Marketing API, "Rate limits"). Any of them may be missing,
 //! numbers come as integers, decimals or text. What cannot be read is taken as not said.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::ports::Response;
 
@@ -27,33 +27,16 @@ pub enum Pacing {
     Stop,
 }
 
-/// What the headers of one response said, the highest of each.
+/// What is known of one allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Usage {
-    /// Percent of the scarcest allowance.
+pub struct Gauge {
+    /// Percent used up.
     pub percent: f64,
     /// Until access is regained, in milliseconds; 0 = not blocked or not said.
     pub regain_ms: i64,
-    /// Until the account's score resets, in milliseconds; 0 = not said.
-    pub reset_ms: i64,
-    /// True on the small tier (60 points per five minutes).
-    pub limited_tier: bool,
 }
 
-impl Usage {
-    /// Reads the headers of a response; never fails.
-    pub fn of(response: &Response) -> Self {
-        let mut usage = Self::default();
-        for name in HEADERS {
-            let parsed = response.header(name).map(serde_json::from_str::<Value>);
-            match parsed {
-                Some(Ok(value)) => usage.take(&value, 0),
-                Some(Err(_)) => tracing::debug!(header = name, "usage header is not JSON"),
-                None => {}
-            }
-        }
-        usage
-    }
+impl Gauge {
     /// What to do next.
     pub fn pacing(&self) -> Pacing {
         if self.regain_ms > 0 || self.percent >= 95.0 {
@@ -66,38 +49,89 @@ impl Usage {
             Pacing::Free
         }
     }
+    fn widen(&mut self, other: Self) {
+        self.percent = self.percent.max(other.percent);
+        self.regain_ms = self.regain_ms.max(other.regain_ms);
+    }
+}
 
-    fn take(&mut self, value: &Value, depth: u8) {
-        if depth > 3 {
-            return;
+/// What the headers of one response said, the highest of each.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Usage {
+    /// The account's score (`x-ad-account-usage`), which decays within minutes; None when it was not said.
+    pub score: Option<f64>,
+    /// Until the account's score resets, in milliseconds; 0 = not said.
+    pub reset_ms: i64,
+    /// What concerns insights only.
+    pub insights: Gauge,
+    /// What concerns every call: the app, and use cases other than insights.
+    pub calls: Gauge,
+    /// True on the small tier (60 points per five minutes).
+    pub limited_tier: bool,
+}
+
+impl Usage {
+    /// Reads the headers of a response; never fails.
+    pub fn of(response: &Response) -> Self {
+        let mut usage = Self::default();
+        for name in HEADERS {
+            let parsed = response.header(name).map(serde_json::from_str::<Value>);
+            match parsed {
+                Some(Ok(value)) => usage.take(name, &value),
+                Some(Err(_)) => tracing::debug!(header = name, "usage header is not JSON"),
+                None => {}
+            }
         }
-        match value {
-            Value::Array(items) => items.iter().for_each(|item| self.take(item, depth + 1)),
-            Value::Object(map) => {
-                for (key, inner) in map {
-                    self.field(key, inner, depth);
+        usage
+    }
+    /// What to do next, by the scarcest allowance.
+    pub fn pacing(&self) -> Pacing {
+        let score = Gauge { percent: self.score.unwrap_or(0.0), regain_ms: 0 };
+        score.pacing().max(self.insights.pacing()).max(self.calls.pacing())
+    }
+    /// Until access is regained, in milliseconds, whatever is blocked.
+    pub fn regain_ms(&self) -> i64 {
+        self.insights.regain_ms.max(self.calls.regain_ms)
+    }
+
+    fn take(&mut self, header: &str, value: &Value) {
+        let Some(map) = value.as_object() else { return };
+        match header {
+            "x-ad-account-usage" => {
+                self.tier(map);
+                self.score = map.get("acc_id_util_pct").map(number);
+                let reset = map.get("reset_time_duration").map_or(0.0, number);
+                self.reset_ms = millis(reset * 1_000.0);
+            }
+            "x-fb-ads-insights-throttle" => {
+                self.tier(map);
+                self.insights.widen(gauge(map));
+            }
+            "x-app-usage" => self.calls.widen(gauge(map)),
+            // By business or account, a list of use cases.
+            _ => {
+                let cases = map.values().filter_map(Value::as_array).flatten();
+                for case in cases.filter_map(Value::as_object) {
+                    self.tier(case);
+                    let insights = case.get("type").and_then(Value::as_str) == Some("ads_insights");
+                    let slot = if insights { &mut self.insights } else { &mut self.calls };
+                    slot.widen(gauge(case));
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    fn field(&mut self, key: &str, value: &Value, depth: u8) {
-        match key {
-            "call_count" | "total_time" | "total_cputime" | "acc_id_util_pct"
-            | "app_id_util_pct" => self.percent = self.percent.max(number(value)),
-            "estimated_time_to_regain_access" => {
-                self.regain_ms = self.regain_ms.max(millis(number(value) * 60_000.0));
-            }
-            "reset_time_duration" => {
-                self.reset_ms = self.reset_ms.max(millis(number(value) * 1_000.0));
-            }
-            "ads_api_access_tier" => {
-                let tier = value.as_str().unwrap_or_default();
-                self.limited_tier |= tier.starts_with("dev") || tier.starts_with("limited");
-            }
-            _ => self.take(value, depth + 1),
-        }
+    fn tier(&mut self, map: &Map<String, Value>) {
+        let tier = map.get("ads_api_access_tier").and_then(Value::as_str).unwrap_or_default();
+        self.limited_tier |= tier.starts_with("dev") || tier.starts_with("limited");
     }
+}
+
+fn gauge(map: &Map<String, Value>) -> Gauge {
+    let percents =
+        ["call_count", "total_time", "total_cputime", "acc_id_util_pct", "app_id_util_pct"];
+    let percent = percents.iter().filter_map(|name| map.get(*name)).map(number);
+    let minutes = map.get("estimated_time_to_regain_access").map_or(0.0, number);
+    Gauge { percent: percent.fold(0.0, f64::max), regain_ms: millis(minutes * 60_000.0) }
 }
 
 fn number(value: &Value) -> f64 {
@@ -150,8 +184,9 @@ mod tests {
         let header = r#"{"1":[{"type":"ads_insights","call_count":1,"estimated_time_to_regain_access":7,
             "ads_api_access_tier":"development_access"},{"type":"ads_management","call_count":2}]}"#;
         let seen = usage(&[("x-business-use-case-usage", header)]);
-        assert_eq!((seen.regain_ms, seen.pacing()), (420_000, Pacing::Stop));
+        assert_eq!((seen.regain_ms(), seen.pacing()), (420_000, Pacing::Stop));
         assert!(seen.limited_tier);
+        assert_eq!(seen.calls.pacing(), Pacing::Free, "insights are blocked, other calls are not");
     }
 
     #[test]
@@ -174,7 +209,7 @@ mod tests {
         fn no_header_text_is_too_odd(text in r#"[\x00-\x7f]{0,60}|[\[\]{}",:0-9a-z_e.+-]{0,60}"#) {
             for name in HEADERS {
                 let seen = usage(&[(name, &text)]);
-                proptest::prop_assert!(seen.percent >= 0.0 && seen.regain_ms >= 0);
+                proptest::prop_assert!(seen.score.unwrap_or(0.0) >= 0.0 && seen.regain_ms() >= 0);
             }
         }
     }

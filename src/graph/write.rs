@@ -16,9 +16,6 @@ use crate::{
     },
 };
 
-/// Throttles that concern one object or one kind of edit, not the account's call budget.
-const NARROW_THROTTLES: [i64; 4] = [1_487_632, 1_487_225, 1_885_172, 5_044_001];
-
 /// Sends armed writes of one account, one after the other, each exactly once.
 pub struct Writer<T> {
     link: Arc<Link<T>>,
@@ -77,15 +74,9 @@ impl<T: Transport> Writer<T> {
         match body_of(&what, &response) {
             Ok(body) => done(&what, creates, &body, &response),
             Err(error) => {
-                self.note_throttle(&error);
+                self.link.pace.throttled(&error);
                 failed(error)
             }
-        }
-    }
-    fn note_throttle(&self, error: &MetaError) {
-        let narrow = error.subcode.is_some_and(|sub| NARROW_THROTTLES.contains(&sub));
-        if let (MetaClass::Throttled, Some(ms), false) = (error.class, error.wait_ms, narrow) {
-            self.link.pace.throttled(ms);
         }
     }
 }
@@ -111,7 +102,7 @@ impl<T: Transport> MetaWrite for Writer<T> {
         let _one_at_a_time = self.serial.lock().await;
         self.link.pace.write(&what, false)?;
         let response = self.link.exchange(&what, &request).await?;
-        body_of(&what, &response).inspect_err(|error| self.note_throttle(error))?;
+        body_of(&what, &response).inspect_err(|error| self.link.pace.throttled(error))?;
         Ok(())
     }
 }
@@ -311,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_throttled_account_holds_back_writes_but_not_a_pause() {
+    async fn while_the_account_is_blocked_nothing_is_sent_and_afterwards_a_pause_goes_first() {
         let throttle = r#"{"error":{"code":80004,"error_subcode":2446079}}"#;
         let fake = Fake::always(Ok(answer(400, throttle)));
         let writer = Writer::new(fake.link());
@@ -319,9 +310,12 @@ mod tests {
         let raise = template("POST", "4", &[("daily_budget", "9")]);
         let pause = template("POST", "4", &[("status", "PAUSED")]);
         assert_eq!(word(&writer.send_once(&key, &raise, false).await), "unknown");
-        let held = writer.send_once(&key, &raise, false).await;
-        assert!(matches!(held, WriteOutcome::Refused(e) if e.class == MetaClass::NotSent));
-        assert_eq!(fake.seen().len(), 1);
+        for held in [&raise, &pause] {
+            let held = writer.send_once(&key, held, false).await;
+            assert!(matches!(held, WriteOutcome::Refused(e) if e.class == MetaClass::NotSent));
+        }
+        assert_eq!(fake.seen().len(), 1, "a call would prolong the block");
+        fake.clock.0.store(300_000, std::sync::atomic::Ordering::SeqCst);
         writer.send_once(&key, &pause, false).await;
         assert_eq!(fake.seen().len(), 2);
     }

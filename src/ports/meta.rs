@@ -86,15 +86,23 @@ impl MetaError {
     }
 }
 
-/// One pull of daily ad-set rows.
+/// A part of a read of daily ad-set rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PulledInsights {
-    /// The days asked for; every page of them was read.
-    pub range: DayRange,
-    /// The rows; an ad set without delivery on a day has none.
+pub struct InsightPage {
+    /// Rows; an ad set without delivery on a day has none. Within one read of some days no row comes twice.
     pub rows: Vec<InsightRow>,
-    /// When the last page came.
+    /// When it came.
     pub fetched_at: Moment,
+    /// The read of the days in progress has begun anew: what was handed out of days not done yet comes again.
+    pub again: bool,
+    /// Days all of whose rows have come with this page.
+    pub done: Option<DayRange>,
+}
+
+/// Daily rows page by page, so that no account is too large to be read: days come in order, a part of them at a time.
+pub trait InsightPages: Send {
+    /// The next page; None when every day asked for is done or lies beyond what Meta keeps.
+    fn next(&mut self) -> impl Future<Output = Result<Option<InsightPage>, MetaError>> + Send;
 }
 
 /// An object found by a marker in its name.
@@ -135,10 +143,23 @@ pub struct TokenInfo {
     pub kind: String,
 }
 
+/// What the answers so far said about the way to Meta itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WireState {
+    /// How far Meta's clock is ahead of ours in milliseconds, once an answer has told.
+    pub skew_ms: Option<i64>,
+    /// What Meta said about the API version in use, if it warned.
+    pub version_warning: Option<String>,
+}
+
 /// Reads of one ad account, plus the pure rendering of a write into the request it would be.
 ///
 /// Every list is read to its last page or fails as a whole; an incomplete list is never returned.
 pub trait MetaRead: Send + Sync {
+    /// A read of daily rows under way.
+    type Pages<'a>: InsightPages
+    where
+        Self: 'a;
     /// The account this reads.
     fn account_id(&self) -> &AccountId;
     /// The account.
@@ -161,11 +182,8 @@ pub trait MetaRead: Send + Sync {
         kind: ObjectKind,
         id: &ObjectId,
     ) -> impl Future<Output = Result<Option<BTreeMap<Aspect, String>>, MetaError>> + Send;
-    /// Daily ad-set rows of the account, both ends included.
-    fn insights(
-        &self,
-        range: DayRange,
-    ) -> impl Future<Output = Result<PulledInsights, MetaError>> + Send;
+    /// Daily ad-set rows of the account, both ends included; nothing is sent before the first page is asked for.
+    fn insights(&self, range: DayRange) -> Self::Pages<'_>;
     /// Spend of the whole account per day in minor units: the control total for [`MetaRead::insights`].
     fn account_spend(
         &self,
@@ -184,6 +202,8 @@ pub trait MetaRead: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Interference>, MetaError>> + Send;
     /// What the token may do and how long.
     fn token(&self) -> impl Future<Output = Result<TokenInfo, MetaError>> + Send;
+    /// What the answers so far said about the way to Meta itself; sends nothing.
+    fn wire(&self) -> WireState;
     /// The exact request a write would be; pure, sends nothing.
     fn template(&self, op: &Op) -> Template;
 }

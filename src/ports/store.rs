@@ -361,6 +361,13 @@ pub trait Store: Send + Sync {
         rows: &[InsightRow],
         fetched_at: Moment,
     ) -> impl Future<Output = Result<SavedInsights, StoreError>> + Send;
+    /// The same for a part of a longer read: rows are kept, but no day counts as read completely yet.
+    fn add_insights(
+        &self,
+        account: &AccountId,
+        rows: &[InsightRow],
+        fetched_at: Moment,
+    ) -> impl Future<Output = Result<SavedInsights, StoreError>> + Send;
 
     /// The newest version of each row, of the named campaigns (all when none is named) and days, as it was seen at
     /// `as_of` (now when None), ordered by day and ad set.

@@ -167,6 +167,12 @@ impl Sandbox {
     }
 }
 
+fn http_date(moment: Moment) -> String {
+    let text =
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment.timestamp());
+    text.unwrap_or_default()
+}
+
 fn respond(world: &mut World, incoming: Incoming) -> Response {
     let trace = world.trace();
     let (status, body) = match world.answer(incoming) {
@@ -175,6 +181,8 @@ fn respond(world: &mut World, incoming: Incoming) -> Response {
     };
     let mut headers = vec![
         ("content-type".to_owned(), "application/json; charset=UTF-8".to_owned()),
+        // By the world's own clock: a client that compares clocks must not see the machine's.
+        ("date".to_owned(), http_date(world.now)),
         ("facebook-api-version".to_owned(), "v26.0".to_owned()),
         ("x-fb-request-id".to_owned(), trace.clone()),
         ("x-fb-trace-id".to_owned(), trace),

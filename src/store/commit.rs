@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Statement with parameters.
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// Lower-case hex of the SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> String {

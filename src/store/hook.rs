@@ -12,10 +12,10 @@ use crate::{
 pub enum Change<'a> {
     /// A batch of [`crate::ports::Store::commit`].
     Batch(&'a [Record]),
-    /// A bulk of [`crate::ports::Store::save_insights`].
+    /// A bulk of [`crate::ports::Store::save_insights`] or [`crate::ports::Store::add_insights`].
     Insights {
-        /// The days read.
-        range: DayRange,
+        /// The days that were read completely with it.
+        range: Option<DayRange>,
         /// How many rows came.
         rows: usize,
         /// When.

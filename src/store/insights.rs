@@ -1,13 +1,16 @@
 //! Daily rows as seen at: versions are added, never overwritten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    commit::run,
+    commit::{Statement, run},
     dialect, doc,
     error::{document, failed},
     hook::Change,
@@ -55,65 +58,100 @@ fn pack(row: &InsightRow) -> Result<Packed, StoreError> {
 
 /// The explicit windows counted in a row, joined by commas.
 fn windows(row: &InsightRow) -> String {
-    let keys: BTreeSet<&str> =
-        row.actions.values().flat_map(|count| count.windows.keys().map(String::as_str)).collect();
-    keys.into_iter().collect::<Vec<_>>().join(",")
+    let mut keys: Vec<&str> = Vec::new();
+    for key in row.actions.values().flat_map(|count| count.windows.keys()) {
+        if let Err(place) = keys.binary_search(&key.as_str()) {
+            keys.insert(place, key);
+        }
+    }
+    keys.join(",")
 }
 
-/// One transaction: the rows that are new or differ, and the fact that `range` was read. A caller that stops waiting
-/// leaves all of it or nothing.
+/// One transaction: the rows that are new or differ, and the fact that `covered` was read completely. A caller that
+/// stops waiting leaves all of it or nothing.
 pub(crate) async fn save(
     store: &SqliteStore,
-    range: DayRange,
+    covered: Option<DayRange>,
     rows: &[InsightRow],
     fetched_at: Moment,
 ) -> Result<SavedInsights, StoreError> {
     let doing = "saving insights";
     store.agent_only(doing)?;
-    if let Some(row) = rows.iter().find(|row| !range.contains(row.day)) {
+    if let Some(range) = covered
+        && let Some(row) = rows.iter().find(|row| !range.contains(row.day))
+    {
         let why = format!("it lies outside {} to {}", range.since(), range.until());
         return Err(document(format!("insight of {}", row.day), &why));
     }
-    let change = Change::Insights { range, rows: rows.len(), fetched_at };
+    let change = Change::Insights { range: covered, rows: rows.len(), fetched_at };
     store.before(change)?;
-    let mut by_day: BTreeMap<Day, Vec<&InsightRow>> = BTreeMap::new();
-    for row in rows {
-        by_day.entry(row.day).or_default().push(row);
-    }
     let mut tx = store.begin(doing).await?;
-    let mut saved = SavedInsights::default();
-    for (day, rows) in by_day {
-        if let Err(error) = save_day(&mut tx, store.key(), day, &rows, fetched_at, &mut saved).await
-        {
+    let saved = match save_all(&mut tx, store.key(), covered, rows, fetched_at).await {
+        Ok(saved) => saved,
+        Err(error) => {
             let _ = tx.rollback().await;
             return Err(error);
         }
-    }
-    let covered = sqlx::query(sql::COVERAGE_PUT)
-        .bind(store.key())
-        .bind(range.since().to_string())
-        .bind(range.until().to_string())
-        .bind(fetched_at.millis());
-    run(&mut tx, doing, covered).await?;
+    };
     tx.commit().await.map_err(failed(doing))?;
     store.after(change)?;
     Ok(saved)
 }
 
-/// One query tells what is known of the day; unchanged rows cost nothing more.
-async fn save_day(
+async fn save_all(
+    conn: &mut SqliteConnection,
+    account: &str,
+    covered: Option<DayRange>,
+    rows: &[InsightRow],
+    fetched_at: Moment,
+) -> Result<SavedInsights, StoreError> {
+    let mut by_day: BTreeMap<Day, Vec<&InsightRow>> = BTreeMap::new();
+    for row in rows {
+        by_day.entry(row.day).or_default().push(row);
+    }
+    let mut saved = SavedInsights::default();
+    let mut fresh = Vec::new();
+    for (day, rows) in by_day {
+        compare_day(conn, account, day, &rows, fetched_at, &mut saved, &mut fresh).await?;
+    }
+    put(conn, &account.into(), fresh, fetched_at).await?;
+    if let Some(range) = covered {
+        let put = sqlx::query(sql::COVERAGE_PUT)
+            .bind(account)
+            .bind(range.since().to_string())
+            .bind(range.until().to_string())
+            .bind(fetched_at.millis());
+        run(conn, "saving insights", put).await?;
+    }
+    Ok(saved)
+}
+
+/// A row to be put, with its day as text.
+struct Fresh<'r> {
+    row: &'r InsightRow,
+    date: Arc<str>,
+    packed: Packed,
+}
+
+/// One query tells what is known of the day's ad sets; unchanged rows cost nothing more.
+async fn compare_day<'r>(
     conn: &mut SqliteConnection,
     account: &str,
     day: Day,
-    rows: &[&InsightRow],
+    rows: &[&'r InsightRow],
     fetched_at: Moment,
     saved: &mut SavedInsights,
+    fresh: &mut Vec<Fresh<'r>>,
 ) -> Result<(), StoreError> {
     let doing = "saving insights";
-    let date = day.to_string();
+    let date: Arc<str> = day.to_string().into();
+    let names = rows.iter().map(|row| row.adset.as_str());
+    let (first, last) = (names.clone().min().unwrap_or(""), names.max().unwrap_or(""));
     let known = sqlx::query(sql::INSIGHT_DIGESTS)
         .bind(account)
-        .bind(&date)
+        .bind(&*date)
+        .bind(first)
+        .bind(last)
         .fetch_all(&mut *conn)
         .await
         .map_err(failed(doing))?;
@@ -122,52 +160,78 @@ async fn save_day(
         let got = Got::new(row, doing);
         newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
     }
+    let mut put: BTreeSet<&str> = BTreeSet::new();
     for row in rows {
         let packed = pack(row)?;
-        match newest.get(row.adset.as_str()) {
+        let older = newest.get(row.adset.as_str());
+        let twice = put.contains(row.adset.as_str());
+        match older {
             Some((digest, _)) if *digest == packed.digest => {
                 saved.unchanged += 1;
                 continue;
             }
-            // A version that is not the latest would never be seen: the clock went back, or a row came twice.
+            // A version that is not the latest would never be seen: the clock went back.
             Some((_, seen_at)) if *seen_at >= fetched_at => {
                 let what = format!("ad set {} on {date} as seen at {seen_at}", row.adset);
+                return Err(StoreError::Conflict { doing, what });
+            }
+            _ if twice => {
+                let what = format!("ad set {} on {date} as seen at {fetched_at}", row.adset);
                 return Err(StoreError::Conflict { doing, what });
             }
             Some(_) => saved.restated += 1,
             None => saved.new += 1,
         }
-        newest.insert(row.adset.as_str().to_owned(), (packed.digest.clone(), fetched_at));
-        put(conn, account, &date, row, packed, fetched_at).await?;
+        put.insert(row.adset.as_str());
+        fresh.push(Fresh { row, date: Arc::clone(&date), packed });
     }
     Ok(())
 }
 
+/// Puts rows in bulks, and what is left over one by one.
 async fn put(
     conn: &mut SqliteConnection,
-    account: &str,
-    date: &str,
-    row: &InsightRow,
-    packed: Packed,
+    account: &Arc<str>,
+    fresh: Vec<Fresh<'_>>,
     fetched_at: Moment,
 ) -> Result<(), StoreError> {
+    let doing = "saving insights";
+    let mut left = fresh.into_iter();
+    while left.len() >= sql::INSIGHTS_AT_ONCE {
+        let many = sqlx::query(sql::insight_put_many());
+        let mut bulk = left.by_ref().take(sql::INSIGHTS_AT_ONCE);
+        let many = bulk.try_fold(many, |q, row| bind(q, account, row, fetched_at))?;
+        run(conn, doing, many).await?;
+    }
+    for row in left {
+        run(conn, doing, bind(sqlx::query(sql::INSIGHT_PUT), account, row, fetched_at)?).await?;
+    }
+    Ok(())
+}
+
+/// Binds the fourteen columns of a row in the order of [`sql::INSIGHT_PUT`].
+fn bind<'q>(
+    statement: Statement<'q>,
+    account: &Arc<str>,
+    Fresh { row, date, packed }: Fresh<'_>,
+    fetched_at: Moment,
+) -> Result<Statement<'q>, StoreError> {
     let number = |what: &str, n: u64| i64::try_from(n).map_err(|e| document(what, &e));
-    let put = sqlx::query(sql::INSIGHT_PUT)
-        .bind(account)
+    Ok(statement
+        .bind(Arc::clone(account))
         .bind(date)
-        .bind(row.adset.as_str())
+        .bind(row.adset.to_string())
         .bind(fetched_at.millis())
-        .bind(row.campaign.as_str())
+        .bind(row.campaign.to_string())
         .bind(row.spend.minor())
         .bind(row.spend.currency().to_string())
         .bind(number("impressions", row.impressions)?)
         .bind(number("link clicks", row.link_clicks)?)
-        .bind(&row.attribution)
+        .bind(row.attribution.clone())
         .bind(windows(row))
         .bind(packed.actions)
         .bind(packed.amounts)
-        .bind(packed.digest);
-    run(conn, "saving insights", put).await.map(drop)
+        .bind(packed.digest))
 }
 
 fn seen_row(got: &Got<'_>) -> Result<SeenRow, StoreError> {

@@ -3,6 +3,8 @@
 //! They are shared by both engines: `$1` parameters, 64-bit integers, text and blobs, `on conflict` and `where not
 //! exists` instead of engine dialects. What only one engine understands stands in `dialect.rs`.
 
+use std::sync::LazyLock;
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
         $($(#[$doc])* pub(crate) const $name: &str = $text;)+
@@ -37,9 +39,9 @@ statements! {
     INSIGHT_PUT = "insert into insights (account, day, adset, seen_at, campaign, spend_minor, currency,
             impressions, link_clicks, attribution, windows, actions, amounts, digest)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    /// What the newest versions of one day look like, for comparison with a fresh read.
+    /// What the newest versions of some ad sets on one day look like, for comparison with a fresh read.
     INSIGHT_DIGESTS = "select i.adset, i.digest, i.seen_at from insights i
-        where i.account = $1 and i.day = $2 and i.seen_at = (
+        where i.account = $1 and i.day = $2 and i.adset >= $3 and i.adset <= $4 and i.seen_at = (
             select max(n.seen_at) from insights n
             where n.account = i.account and n.day = i.day and n.adset = i.adset)";
     /// A page of newest versions as of an instant, after a place in the order.
@@ -138,6 +140,24 @@ statements! {
     AUDIT_LINK_HASH = "select hash from audit where seq = $1";
 }
 
+/// Rows one statement of a bulk puts: the engine is asked forty times less often.
+pub(crate) const INSIGHTS_AT_ONCE: usize = 40;
+
+/// [`INSIGHT_PUT`] with the parameters of [`INSIGHTS_AT_ONCE`] rows.
+pub(crate) fn insight_put_many() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (head, tuple) = INSIGHT_PUT.split_once(" values ").expect("it puts values");
+        let each = tuple.matches('$').count();
+        let row = |n: usize| {
+            let marks = (1..=each).map(|i| format!("${}", n * each + i));
+            format!("({})", marks.collect::<Vec<_>>().join(", "))
+        };
+        let rows = (0..INSIGHTS_AT_ONCE).map(row).collect::<Vec<_>>();
+        format!("{head} values {}", rows.join(", "))
+    });
+    &TEXT
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -218,7 +238,7 @@ mod tests {
             (TREE_HEAD, vec![T("1"), T("7")], 1),
             (TREE_GET, vec![T("1"), T("7")], 1),
             (TREES_GET, vec![T("1")], 1),
-            (INSIGHT_DIGESTS, vec![T("1"), T("2026-01-01")], 1),
+            (INSIGHT_DIGESTS, vec![T("1"), T("2026-01-01"), T("2"), T("2")], 1),
             (INSIGHTS_PAGE, day(), 1),
             (INSIGHTS_OF_CAMPAIGN_PAGE, of_campaign(), 1),
             (COVERAGE_GET, vec![T("1"), T("2026-01-02"), T("2026-01-03"), I(5)], 1),
@@ -279,6 +299,20 @@ mod tests {
         }
         let left: Vec<_> = ALL.iter().filter(|(_, text)| !ran.contains(text)).collect();
         assert!(left.is_empty(), "not executed: {left:?}");
+    }
+
+    #[tokio::test]
+    async fn the_bulk_statement_puts_each_of_its_rows() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let schema = include_str!("../../migrations/sqlite/0001_first_version.sql");
+        sqlx::raw_sql(schema).execute(&mut conn).await.unwrap();
+        let mut args = Vec::new();
+        for n in 0..i64::try_from(INSIGHTS_AT_ONCE).unwrap() {
+            args.extend([T("1"), T("2026-01-01"), T("2"), I(n), T("7"), I(1), T("EUR"), I(1)]);
+            args.extend([I(1), T("a"), T(""), B(b"{}"), B(b"{}"), T(HASH)]);
+        }
+        let done = bound(insight_put_many(), args).execute(&mut conn).await.unwrap();
+        assert_eq!(done.rows_affected(), INSIGHTS_AT_ONCE as u64);
     }
 
     /// A statement that walks a whole growing table would be slow after a year.

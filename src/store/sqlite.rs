@@ -311,7 +311,15 @@ impl Store for SqliteStore {
         rows: &[InsightRow],
         fetched_at: Moment,
     ) -> Result<SavedInsights, StoreError> {
-        insights::save(&self.for_account(account), range, rows, fetched_at).await
+        insights::save(&self.for_account(account), Some(range), rows, fetched_at).await
+    }
+    async fn add_insights(
+        &self,
+        account: &AccountId,
+        rows: &[InsightRow],
+        fetched_at: Moment,
+    ) -> Result<SavedInsights, StoreError> {
+        insights::save(&self.for_account(account), None, rows, fetched_at).await
     }
     async fn insights(
         &self,

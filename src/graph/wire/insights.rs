@@ -2,54 +2,257 @@
 //!
 //! Every number is a decimal in text, spend and values in major units. A missing action type, window or array is zero; a
 //! malformed one fails the read, since a guessed number would end in a decision.
+//!
+//! Rows of ad sets come by the hundred thousand: they are read straight from the bytes of a page into [`InsightRow`],
+//! without a tree of values between.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
-use super::{WireError, bad, num};
+use super::{WireError, bad, num, text::Text};
 use crate::domain::{ActionCount, AdSetId, CampaignId, Currency, Day, InsightRow, Money};
 
 /// Key prefix of action types that come in the `conversions` fields.
 const CONVERSIONS: &str = "conversions:";
 
-/// Reads a daily row of an ad set.
-pub(in crate::graph) fn row(value: &Value, currency: Currency) -> Result<InsightRow, WireError> {
-    let label = label(value);
-    let map = value.as_object().ok_or_else(|| bad(&label, "not an object"))?;
-    let text = |field: &str| map.get(field).map(num::text_of).unwrap_or_default();
-    check_currency(&label, &text("account_currency"), currency)?;
-    let mut actions = BTreeMap::new();
-    let mut values = BTreeMap::new();
-    for (prefix, counts, amounts) in
-        [("", "actions", "action_values"), (CONVERSIONS, "conversions", "conversion_values")]
-    {
-        for entry in entries(&label, map, counts)? {
-            put(
-                &label,
-                counts,
-                &mut actions,
-                name(&label, prefix, entry)?,
-                counted(&label, entry)?,
-            )?;
+/// A page of daily rows; texts are borrowed from its bytes.
+#[derive(Debug, Deserialize)]
+pub(in crate::graph) struct Page<'a> {
+    #[serde(borrow, default)]
+    data: Option<Vec<Row<'a>>>,
+    #[serde(borrow, default)]
+    paging: Paging<'a>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Paging<'a> {
+    #[serde(borrow)]
+    next: Text<'a>,
+    #[serde(borrow)]
+    cursors: Cursors<'a>,
+}
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cursors<'a> {
+    #[serde(borrow)]
+    after: Text<'a>,
+}
+
+impl<'a> Page<'a> {
+    /// Reads a page; None when it is no page of rows, whatever else it may be.
+    pub(in crate::graph) fn read(body: &'a [u8]) -> Result<Option<Self>, serde_json::Error> {
+        let page: Self = serde_json::from_slice(body)?;
+        Ok((page.error.is_none() && page.data.is_some()).then_some(page))
+    }
+    /// `paging.next` and `paging.cursors.after`.
+    pub(in crate::graph) fn steps(&self) -> (Option<String>, Option<String>) {
+        let filled = |text: &Text<'_>| Some(text.0.to_string()).filter(|t| !t.is_empty());
+        (filled(&self.paging.next), filled(&self.paging.cursors.after))
+    }
+    /// The rows, checked.
+    pub(in crate::graph) fn rows(self, currency: Currency) -> Result<Vec<InsightRow>, WireError> {
+        self.data.into_iter().flatten().map(|row| row.checked(currency)).collect()
+    }
+}
+
+/// A daily row of an ad set as it comes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Row<'a> {
+    #[serde(borrow)]
+    account_currency: Text<'a>,
+    #[serde(borrow)]
+    campaign_id: Text<'a>,
+    #[serde(borrow)]
+    adset_id: Text<'a>,
+    #[serde(borrow)]
+    spend: Text<'a>,
+    #[serde(borrow)]
+    impressions: Text<'a>,
+    #[serde(borrow)]
+    inline_link_clicks: Text<'a>,
+    #[serde(borrow)]
+    attribution_setting: Text<'a>,
+    #[serde(borrow)]
+    date_start: Text<'a>,
+    #[serde(borrow)]
+    date_stop: Text<'a>,
+    #[serde(borrow)]
+    actions: List<Action<'a>>,
+    #[serde(borrow)]
+    action_values: List<Action<'a>>,
+    #[serde(borrow)]
+    conversions: List<Action<'a>>,
+    #[serde(borrow)]
+    conversion_values: List<Action<'a>>,
+}
+
+impl Row<'_> {
+    fn checked(self, currency: Currency) -> Result<InsightRow, WireError> {
+        let label = || {
+            let (adset, day) = (&self.adset_id.0, &self.date_start.0);
+            format!("insights of ad set {adset} on {day}")
+        };
+        self.plain(currency).map_err(|why| bad(&label(), why))
+    }
+    /// The row, or what is wrong with it; the caller knows which row it is.
+    fn plain(&self, currency: Currency) -> Result<InsightRow, String> {
+        check_currency(&self.account_currency.0, currency)?;
+        let (mut actions, mut values) = (BTreeMap::new(), BTreeMap::new());
+        for (prefix, lists) in [
+            ("", [("actions", &self.actions), ("action_values", &self.action_values)]),
+            (
+                CONVERSIONS,
+                [
+                    ("conversions", &self.conversions),
+                    ("conversion_values", &self.conversion_values),
+                ],
+            ),
+        ] {
+            let [(counts, counted), (amounts, valued)] = lists;
+            for entry in counted.items(counts)? {
+                put(counts, &mut actions, entry.name(prefix)?, entry.count()?)?;
+            }
+            for entry in valued.items(amounts)? {
+                let key = entry.name(prefix)?;
+                let minor = money(&key, &entry.value.0, currency)?.minor();
+                put(amounts, &mut values, key, minor)?;
+            }
         }
-        for entry in entries(&label, map, amounts)? {
-            let key = name(&label, prefix, entry)?;
-            let minor = money(&label, &key, &field(entry, "value"), currency)?.minor();
-            put(&label, amounts, &mut values, key, minor)?;
+        let say = |e: crate::domain::IdError| e.to_string();
+        Ok(InsightRow {
+            adset: AdSetId::new(&*self.adset_id.0).map_err(say)?,
+            campaign: CampaignId::new(&*self.campaign_id.0).map_err(say)?,
+            day: day(&self.date_start.0, &self.date_stop.0)?,
+            spend: spend(&self.spend.0, currency)?,
+            impressions: whole("impressions", &self.impressions.0)?,
+            link_clicks: whole("inline_link_clicks", &self.inline_link_clicks.0)?,
+            attribution: self.attribution_setting.0.to_string(),
+            actions,
+            values,
+        })
+    }
+}
+
+/// A list that may be missing, or something else altogether.
+#[derive(Debug)]
+struct List<T>(Option<Vec<T>>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Some(Vec::new()))
+    }
+}
+impl<T> List<T> {
+    fn items(&self, name: &str) -> Result<&[T], String> {
+        self.0.as_deref().ok_or_else(|| format!("{name} is not a list"))
+    }
+}
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Any<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
+            type Value = List<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(List(Some(items)))
+            }
+            fn visit_unit<E>(self) -> Result<List<T>, E> {
+                Ok(List::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(List(None))
+            }
+            fn visit_str<E>(self, _: &str) -> Result<List<T>, E> {
+                Ok(List(None))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<List<T>, E> {
+                Ok(List(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<List<T>, E> {
+                Ok(List(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<List<T>, E> {
+                Ok(List(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<List<T>, E> {
+                Ok(List(None))
+            }
+        }
+        d.deserialize_any(Any(std::marker::PhantomData))
+    }
+}
+
+/// An entry of `actions`, `action_values` and their like.
+#[derive(Debug)]
+struct Action<'a> {
+    kind: Text<'a>,
+    value: Text<'a>,
+    windows: Vec<(Text<'a>, Text<'a>)>,
+}
+
+impl Action<'_> {
+    fn name(&self, prefix: &str) -> Result<String, String> {
+        match &*self.kind.0 {
+            "" => Err("an action has no action_type".to_owned()),
+            kind if prefix.is_empty() => Ok(kind.to_owned()),
+            kind => Ok(format!("{prefix}{kind}")),
         }
     }
-    Ok(InsightRow {
-        adset: AdSetId::new(text("adset_id")).map_err(|e| bad(&label, e))?,
-        campaign: CampaignId::new(text("campaign_id")).map_err(|e| bad(&label, e))?,
-        day: day(&label, map)?,
-        spend: spend(&label, map, currency)?,
-        impressions: whole(&label, "impressions", &text("impressions"))?,
-        link_clicks: whole(&label, "inline_link_clicks", &text("inline_link_clicks"))?,
-        attribution: text("attribution_setting"),
-        actions,
-        values,
-    })
+    fn count(&self) -> Result<ActionCount, String> {
+        let mut found =
+            ActionCount { value: whole(&self.kind.0, &self.value.0)?, windows: BTreeMap::new() };
+        for (key, value) in &self.windows {
+            let count = num::count(&value.0).or((value.0.is_empty()).then_some(0));
+            let count = count
+                .ok_or_else(|| not_a_count(&format!("{} {}", self.kind.0, key.0), &value.0))?;
+            found.windows.insert(key.0.to_string(), count);
+        }
+        Ok(found)
+    }
+}
+impl<'de: 'a, 'a> Deserialize<'de> for Action<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Action<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an action with its counts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Action<'de>, A::Error> {
+                let (mut kind, mut value) = (Text::default(), Text::default());
+                let mut windows = Vec::new();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key.0 {
+                        "action_type" => kind = map.next_value()?,
+                        "value" => value = map.next_value()?,
+                        name if is_window(name) => windows.push((key, map.next_value()?)),
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(Action { kind, value, windows })
+            }
+        }
+        d.deserialize_map(Members)
+    }
 }
 
 /// Reads a daily row of the account: the day and its spend.
@@ -58,9 +261,14 @@ pub(in crate::graph) fn account_row(
     currency: Currency,
 ) -> Result<(Day, i64), WireError> {
     let label = label(value);
-    let map = value.as_object().ok_or_else(|| bad(&label, "not an object"))?;
-    check_currency(&label, &field(value, "account_currency"), currency)?;
-    Ok((day(&label, map)?, spend(&label, map, currency)?.minor()))
+    let map: &Map<String, Value> = value.as_object().ok_or_else(|| bad(&label, "not an object"))?;
+    let text = |name: &str| map.get(name).map(num::text_of).unwrap_or_default();
+    let read = || {
+        check_currency(&text("account_currency"), currency)?;
+        let day = day(&text("date_start"), &text("date_stop"))?;
+        Ok((day, spend(&text("spend"), currency)?.minor()))
+    };
+    read().map_err(|why: String| bad(&label, why))
 }
 
 /// Tells rows apart: one ad set (or account), one day.
@@ -78,73 +286,40 @@ fn field(value: &Value, name: &str) -> String {
     value.get(name).map(num::text_of).unwrap_or_default()
 }
 
-fn check_currency(label: &str, text: &str, currency: Currency) -> Result<(), WireError> {
+fn check_currency(text: &str, currency: Currency) -> Result<(), String> {
     if text.is_empty() || text == currency.as_str() {
         return Ok(());
     }
-    Err(bad(label, format!("it is in {text:?}, but the account is in {currency}")))
+    Err(format!("it is in {text:?}, but the account is in {currency}"))
 }
 
-fn day(label: &str, map: &Map<String, Value>) -> Result<Day, WireError> {
-    let text = |name: &str| map.get(name).map(num::text_of).unwrap_or_default();
-    let (start, stop) = (text("date_start"), text("date_stop"));
+fn day(start: &str, stop: &str) -> Result<Day, String> {
     if start != stop {
-        return Err(bad(label, format!("it covers {start} to {stop}, not one day")));
+        return Err(format!("it covers {start} to {stop}, not one day"));
     }
-    start.parse().map_err(|e| bad(label, e))
+    start.parse().map_err(|e: crate::domain::DayError| e.to_string())
 }
 
-fn spend(label: &str, map: &Map<String, Value>, currency: Currency) -> Result<Money, WireError> {
-    let text = map.get("spend").map(num::text_of).unwrap_or_default();
-    let text = if text.is_empty() { "0" } else { &text };
-    let spend = money(label, "spend", text, currency)?;
+fn spend(text: &str, currency: Currency) -> Result<Money, String> {
+    let spend = money("spend", if text.is_empty() { "0" } else { text }, currency)?;
     if spend.minor() < 0 {
-        return Err(bad(label, format!("spend is negative: {text:?}")));
+        return Err(format!("spend is negative: {text:?}"));
     }
     Ok(spend)
 }
 
-fn money(label: &str, what: &str, text: &str, currency: Currency) -> Result<Money, WireError> {
-    Money::from_major_rounded(text, currency).map_err(|e| bad(label, format!("{what}: {e}")))
+fn money(what: &str, text: &str, currency: Currency) -> Result<Money, String> {
+    Money::from_major_rounded(text, currency).map_err(|e| format!("{what}: {e}"))
 }
 
-fn whole(label: &str, what: &str, text: &str) -> Result<u64, WireError> {
+fn whole(what: &str, text: &str) -> Result<u64, String> {
     if text.is_empty() {
         return Ok(0);
     }
-    num::count(text).ok_or_else(|| bad(label, format!("{what} is not a count: {text:?}")))
+    num::count(text).ok_or_else(|| not_a_count(what, text))
 }
-
-fn entries<'a>(
-    label: &str,
-    map: &'a Map<String, Value>,
-    name: &str,
-) -> Result<&'a [Value], WireError> {
-    match map.get(name) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(bad(label, format!("{name} is not a list"))),
-    }
-}
-
-fn name(label: &str, prefix: &str, entry: &Value) -> Result<String, WireError> {
-    match entry.get("action_type").and_then(Value::as_str) {
-        Some(text) if !text.is_empty() => Ok(format!("{prefix}{text}")),
-        _ => Err(bad(label, "an action has no action_type")),
-    }
-}
-
-fn counted(label: &str, entry: &Value) -> Result<ActionCount, WireError> {
-    let kind = field(entry, "action_type");
-    let mut found =
-        ActionCount { value: whole(label, &kind, &field(entry, "value"))?, ..Default::default() };
-    for (key, value) in entry.as_object().into_iter().flatten() {
-        if is_window(key) {
-            let count = whole(label, &format!("{kind} {key}"), &num::text_of(value))?;
-            found.windows.insert(key.clone(), count);
-        }
-    }
-    Ok(found)
+fn not_a_count(what: &str, text: &str) -> String {
+    format!("{what} is not a count: {text:?}")
 }
 
 /// `7d_click`, `1d_view`, `1d_ev`; not the variants that count first conversions only.
@@ -154,18 +329,14 @@ fn is_window(key: &str) -> bool {
 }
 
 /// An action type that stands twice could be a split or a repetition: adding could double it, so neither is guessed.
-fn put<V>(
-    label: &str,
-    list: &str,
-    map: &mut BTreeMap<String, V>,
-    key: String,
-    value: V,
-) -> Result<(), WireError> {
-    if map.contains_key(&key) {
-        return Err(bad(label, format!("{list} lists {key} twice")));
+fn put<V>(list: &str, map: &mut BTreeMap<String, V>, key: String, value: V) -> Result<(), String> {
+    match map.entry(key) {
+        Entry::Vacant(slot) => {
+            slot.insert(value);
+            Ok(())
+        }
+        Entry::Occupied(slot) => Err(format!("{list} lists {} twice", slot.key())),
     }
-    map.insert(key, value);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -186,8 +357,13 @@ mod tests {
             "conversion_values":[{"action_type":"start_trial_website","value":"7"}],
             "date_start":"2026-11-01","date_stop":"2026-11-01"})
     }
+    fn row(value: &Value, currency: &str) -> Result<InsightRow, WireError> {
+        let body = json!({ "data": [value] }).to_string();
+        let page = Page::read(body.as_bytes()).unwrap().unwrap();
+        page.rows(currency.parse().unwrap()).map(|mut rows| rows.remove(0))
+    }
     fn read(value: &Value) -> Result<InsightRow, WireError> {
-        row(value, "EUR".parse().unwrap())
+        row(value, "EUR")
     }
 
     #[test]
@@ -240,6 +416,29 @@ mod tests {
         let mut value = sample();
         value["account_currency"] = json!("JPY");
         value["spend"] = json!("5339.5");
-        assert_eq!(row(&value, "JPY".parse().unwrap()).unwrap().spend.minor(), 5340);
+        assert_eq!(row(&value, "JPY").unwrap().spend.minor(), 5340);
+    }
+
+    #[test]
+    fn escapes_nulls_and_strangers_are_read_like_anything_else() {
+        let body = r#"{"data":[{"campaign_id":"4","adset_id":"5","spend":"\u0031.50","account_currency":null,
+            "actions":[{"action_type":"a\u0062","value":1,"7d_click":null,"new":{"x":[1]}}],"conversions":null,
+            "later":[{"a":1}],"date_start":"2026-11-01","date_stop":"2026-11-01"}],
+            "paging":{"cursors":{"after":"A\u003d"},"next":"https:\/\/x\/y"},"more":0}"#;
+        let page = Page::read(body.as_bytes()).unwrap().unwrap();
+        assert_eq!(page.steps(), (Some("https://x/y".into()), Some("A=".into())));
+        let row = page.rows("EUR".parse().unwrap()).unwrap().remove(0);
+        assert_eq!((row.spend.minor(), row.count("ab")), (150, 1));
+        assert_eq!(row.actions["ab"].windows["7d_click"], 0);
+    }
+
+    #[test]
+    fn what_is_no_page_of_rows_is_not_taken_for_an_empty_one() {
+        for body in ["{}", "[]", r#"{"data":null}"#, r#"{"data":[],"error":{"code":1}}"#] {
+            assert!(Page::read(body.as_bytes()).unwrap().is_none(), "{body}");
+        }
+        for body in ["", "null", "<html>", r#"{"data":{}}"#, r#"{"data":[{"spend":"1"#] {
+            assert!(Page::read(body.as_bytes()).is_err(), "{body}");
+        }
     }
 }

@@ -12,6 +12,7 @@ pub(super) mod insights;
 pub(super) mod num;
 pub(super) mod rule;
 pub(super) mod study;
+mod text;
 pub(super) mod token;
 
 use serde::de::DeserializeOwned;

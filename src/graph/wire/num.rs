@@ -10,7 +10,7 @@ use crate::domain::{Currency, Moment, Money};
 pub(in crate::graph) const NO_CAP: &str = "922337203685478";
 
 /// Text, number or truth value as text; null and anything else as "".
-pub(super) fn text_of(value: &Value) -> String {
+pub(in crate::graph) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(n) => n.to_string(),
@@ -21,7 +21,7 @@ pub(super) fn text_of(value: &Value) -> String {
 
 /// A scalar of any type as text; missing and null as "".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Loose(pub(super) String);
+pub(in crate::graph) struct Loose(pub(in crate::graph) String);
 
 impl<'de> Deserialize<'de> for Loose {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Loose {
 }
 impl Loose {
     /// The text, None when there is none.
-    pub(super) fn filled(&self) -> Option<&str> {
+    pub(in crate::graph) fn filled(&self) -> Option<&str> {
         Some(self.0.as_str()).filter(|t| !t.is_empty())
     }
     /// A whole number.
