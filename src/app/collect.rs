@@ -121,7 +121,10 @@ pub(crate) async fn seen<S: Store>(
     let last = zone.last_closed(now, policy.compare.settle_ms);
     let window = DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
     let rows = store.insights(account, &[], window, as_of).await?;
-    let reads = store.coverage(account, window, as_of).await?;
+    // Also the reads of the days since, which are the newest: settled days are not read again at each pull.
+    let until = window.until().plus(LOOK_BACK_DAYS);
+    let looked = DayRange::new(window.since(), until).unwrap_or(window);
+    let reads = store.coverage(account, looked, as_of).await?;
     let measure = Measure::of(policy.ladder.clone(), climb);
     let facts = Facts { rows: &rows, reads: &reads, zone, settle_ms: policy.compare.settle_ms };
     let days = facts.days(window, &climb.incumbent, challenger_of(climb).as_ref(), &measure);

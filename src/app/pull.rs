@@ -24,8 +24,8 @@ use crate::{
 pub const RESTATED_DAYS: i64 = 28;
 /// Days the first pull reads when nothing else is asked for: enough for rung choice, dispersion and probation.
 pub const FIRST_PULL_DAYS: i64 = 120;
-/// Oldest day Meta keeps, in days: 37 months, less a margin for months of different length.
-const RETENTION_DAYS: i64 = 37 * 30;
+/// Months Meta keeps totals for (Marketing API, Insights best practices).
+const KEPT_MONTHS: i32 = 37;
 /// A settled day that was read within this time is not read again.
 const ONCE_A_DAY_MS: i64 = 20 * HOUR_MS;
 /// Rows kept in memory before they are written.
@@ -273,7 +273,7 @@ async fn range_to_read<S: Store, R: MetaRead, C: Clock>(
     today: Day,
     since: Option<Day>,
 ) -> Result<(DayRange, Vec<CoverageRow>)> {
-    let oldest = today.plus(-RETENTION_DAYS);
+    let oldest = today.months_before(KEPT_MONTHS);
     let window = DayRange::new(oldest, today).expect("the oldest day kept lies before today");
     let reads = desk.store.coverage(desk.meta.account_id(), window, None).await?;
     let newest_day = reads.iter().map(|c| c.range.until()).max();

@@ -97,6 +97,11 @@ impl Day {
     pub fn plus(self, n: i64) -> Self {
         Self(self.0.saturating_add(n.clamp(-3_000_000, 3_000_000).days()))
     }
+    /// The same day of the month `n` months earlier; the last of the month where that one is shorter.
+    #[must_use]
+    pub fn months_before(self, n: i32) -> Self {
+        Self(self.0.saturating_sub(n.clamp(0, 100_000).months()))
+    }
     /// Days from `earlier` to here.
     pub fn since(self, earlier: Self) -> i64 {
         i64::from(earlier.0.until(self.0).map_or(0, |span| span.get_days()))

@@ -52,7 +52,7 @@ struct Open {
     run: Option<String>,
     after: Option<String>,
     steps: Steps,
-    seen: HashSet<(i64, u128)>,
+    seen: HashSet<(Day, u128)>,
     duplicates: usize,
     restarts: u32,
 }
@@ -267,9 +267,9 @@ impl<T: Transport> InsightPages for Pages<'_, T> {
             };
             let came = rows.len();
             let days = open.days;
-            let fresh = |row: &InsightRow, seen: &mut HashSet<(i64, u128)>| {
+            let fresh = |row: &InsightRow, seen: &mut HashSet<(Day, u128)>| {
                 let set = row.adset.as_str().parse().unwrap_or(u128::MAX);
-                seen.insert((row.day.epoch_days(), set))
+                seen.insert((row.day, set))
             };
             rows.retain(|row| days.contains(row.day) && fresh(row, &mut open.seen));
             open.duplicates += came - rows.len();

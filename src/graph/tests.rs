@@ -16,6 +16,7 @@ use crate::{
     ports::{Clock, MetaClass, MetaRead, Request, Response, TransportError},
 };
 
+mod codes;
 mod insights;
 
 type Answer = Result<Response, TransportError>;

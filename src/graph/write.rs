@@ -56,7 +56,12 @@ impl<T: Transport> Writer<T> {
         Ok(self.link.secrets().sign(request))
     }
 
-    async fn send_once(&self, op_key: &OpKey, template: &Template, creates: bool) -> WriteOutcome {
+    pub(super) async fn send_once(
+        &self,
+        op_key: &OpKey,
+        template: &Template,
+        creates: bool,
+    ) -> WriteOutcome {
         let what = format!("{} {} (op {op_key})", template.method, template.path);
         let ready = self.request(&what, template).and_then(|request| {
             self.link.pace.write(&what, only_lowers(template))?;

@@ -1,7 +1,7 @@
 //! Daily rows as seen at: versions are added, never overwritten.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -155,12 +155,12 @@ async fn compare_day<'r>(
         .fetch_all(&mut *conn)
         .await
         .map_err(failed(doing))?;
-    let mut newest: BTreeMap<String, (String, Moment)> = BTreeMap::new();
+    let mut newest: HashMap<String, (String, Moment)> = HashMap::with_capacity(known.len());
     for row in &known {
         let got = Got::new(row, doing);
         newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
     }
-    let mut put: BTreeSet<&str> = BTreeSet::new();
+    let mut put: HashSet<&str> = HashSet::with_capacity(rows.len());
     for row in rows {
         let packed = pack(row)?;
         let older = newest.get(row.adset.as_str());

@@ -43,12 +43,21 @@ impl Clock for Driver {
 
 /// A scenario at the opening, with the seeded market in it.
 pub(crate) fn world(scenario: Scenario, tune: impl FnOnce(&mut MarketParams)) -> Sandbox {
+    world_under(Options::default(), scenario, tune)
+}
+
+/// The same, as strict as one likes.
+pub(crate) fn world_under(
+    options: Options,
+    scenario: Scenario,
+    tune: impl FnOnce(&mut MarketParams),
+) -> Sandbox {
     let scenario = scenario.starting(OPENING.parse().unwrap());
     let opening = scenario.zone.day_of(scenario.start);
     let mut base = MarketParams::stuck_at_purchase();
     tune(&mut base);
     let town = Town::new(scenario.seed, TownPlan { base, spread: 0.3, opening });
-    Sandbox::with(scenario, Options::default(), Box::new(town))
+    Sandbox::with(scenario, options, Box::new(town))
 }
 
 /// The shop of the demo, as the demo builds it.
