@@ -10,14 +10,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Desk, Result, journal},
+    app::{
+        Desk, Result,
+        facts::{self, Effect},
+        journal, standing,
+    },
     domain::{
-        Moment, ObjectId, Status,
+        CampaignId, Moment, ObjectId, Tree, Zone,
         climb::PlanOutcome,
-        guard::{self, Blocked},
-        plan::{
-            Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan, PlanHash,
-        },
+        guard::{self, Blocked, Movement},
+        likeness::{fingerprint, likeness},
+        plan::{Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan},
         write_log::{Entry, WriteStatus},
     },
     ports::{
@@ -47,10 +50,8 @@ pub struct Door<'a, W, K> {
     pub writer: &'a W,
     /// The kill switch.
     pub switch: &'a K,
-    /// Daily budgets of everything managed that is on, in minor units.
-    pub managed_daily_minor: i64,
-    /// Why raises are off.
-    pub no_raises: &'a [String],
+    /// What a person must look at.
+    pub alarms: Vec<String>,
 }
 
 /// Carries a plan out as far as it goes now, and records its end when it ends.
@@ -86,7 +87,8 @@ where
         }
         Err(e) => return Err(e.into()),
     };
-    let mut run = Run { desk, door, approved: &approved, intents, bindings: Bindings::new() };
+    let mut run =
+        Run { desk, door, approved: &approved, intents, bindings: Bindings::new(), moves: None };
     let stop = run.actions().await?;
     let bindings = run.bindings;
     match stop {
@@ -133,6 +135,8 @@ struct Run<'r, 'a, 'd, S, R, C, W, K> {
     approved: &'r ApprovedPlan,
     intents: Vec<IntentRow>,
     bindings: Bindings,
+    /// What the write under way moves: its reservation.
+    moves: Option<Movement>,
 }
 
 impl<S, R, C, W, K> Run<'_, '_, '_, S, R, C, W, K>
@@ -201,26 +205,73 @@ where
         if let Some(why) = self.stale(action).await? {
             return Ok(Some(Halt::End(PlanOutcome::Stale, why)));
         }
-        let raises = self.raises(action).await?;
-        let moved_at = moved_at(self.desk).await?;
-        let facts = guard::Facts {
-            now,
-            policy: self.desk.policy,
-            stopped: self.door.switch.stopped(),
-            managed_daily_minor: self.door.managed_daily_minor,
-            raises_minor: raises,
-            money: &self.plan().money,
-            moved_at: &moved_at,
-            no_raises: self.door.no_raises,
+        self.moves = None;
+        let trees = if guard::moves_money(&action.op) {
+            facts::trees(self.desk, action, &self.bindings).await?
+        } else {
+            Vec::new()
         };
-        match guard::allow(action, &facts) {
-            Ok(()) => {
-                self.door.managed_daily_minor =
-                    self.door.managed_daily_minor.saturating_add(raises);
-                Ok(None)
-            }
+        match facts::effect(action, &self.bindings, &trees, now) {
+            Effect::None => {}
+            Effect::Unreadable(why) => return Ok(Some(Halt::Wait(why))),
+            Effect::Moves(movement) => self.moves = Some(movement),
+        }
+        match self.allowed(action, &trees, now).await? {
+            Ok(()) => Ok(None),
             Err(blocked) => Ok(Some(self.blocked(action, &blocked).await?)),
         }
+    }
+
+    /// Asks the guard with everything that is true right now.
+    async fn allowed(
+        &mut self,
+        action: &Action,
+        trees: &[Tree],
+        now: Moment,
+    ) -> Result<std::result::Result<(), Blocked>> {
+        let desk = self.desk;
+        let kind = self.plan().kind;
+        let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let moved = facts::movements(desk.store, now).await?;
+        let moved_at: Vec<Moment> = moved.iter().map(|m| m.movement.at).collect();
+        let object = self.moves.as_ref().and_then(|m| m.object.as_ref());
+        let changes = facts::changes(&moved, object);
+        let lowers = guard::only_lowers(&action.op, kind, self.moves.as_ref());
+        let (mut pots, mut no_raises, mut test_worst, mut closed) =
+            (Vec::new(), Vec::new(), None, None);
+        if !lowers {
+            closed = standing::closed(desk.store, now).await?;
+            no_raises = standing::no_raises(desk).await?;
+        }
+        if let Some(movement) = self.moves.as_mut().filter(|m| m.raises()) {
+            no_raises.extend(interference(desk, &movement.campaign).await?);
+            let ids: Vec<CampaignId> = trees.iter().map(|t| t.campaign.id.clone()).collect();
+            let delivered = facts::delivered(desk, &ids, now, &zone).await?;
+            pots = facts::pots(trees, &moved, &delivered, now, &zone);
+            let tree = trees.iter().find(|t| t.campaign.id == movement.campaign);
+            test_worst = tree.and_then(|t| facts::until_its_end(t, movement.after, now, &zone));
+            let more = movement.after.saturating_sub(movement.before).max(0);
+            movement.worst = test_worst.unwrap_or_else(|| guard::exposure::of_days(more, 7));
+        }
+        let stopped = self.door.switch.stopped();
+        let facts = guard::Facts {
+            now,
+            policy: desk.policy,
+            zone: &zone,
+            stopped,
+            kind,
+            may_raise: self.approved.may_raise(),
+            movement: self.moves.as_ref(),
+            pots: &pots,
+            money: &self.approved.plan().money,
+            test_worst,
+            moved_at: &moved_at,
+            changes: &changes,
+            no_raises: &no_raises,
+            closed,
+        };
+        Ok(guard::allow(action, &facts))
     }
 
     async fn blocked(&self, action: &Action, blocked: &Blocked) -> Result<Halt> {
@@ -239,10 +290,31 @@ where
     async fn stale(&self, action: &Action) -> Result<Option<String>> {
         let mut read: BTreeMap<(ObjectKind, ObjectId), Option<BTreeMap<Aspect, String>>> =
             BTreeMap::new();
+        let mut trees: BTreeMap<ObjectId, Option<Tree>> = BTreeMap::new();
         for expected in &action.expects {
             let Some(id) = expected.object.resolve(&self.bindings) else {
                 return Ok(Some(format!("{} does not exist yet", expected.object.template())));
             };
+            if matches!(expected.aspect, Aspect::Tree | Aspect::Content) {
+                if !trees.contains_key(&id) {
+                    let campaign = CampaignId::new(id.as_str()).ok();
+                    let read = self.desk.meta.trees(campaign.as_slice()).await?;
+                    trees.insert(
+                        id.clone(),
+                        read.into_iter().find(|t| t.campaign.id.as_str() == id.as_str()),
+                    );
+                }
+                let switches = expected.aspect == Aspect::Tree;
+                let tree = trees.get(&id).and_then(Option::as_ref);
+                if tree.map(|t| fingerprint(&likeness(t, switches))).as_ref()
+                    != Some(&expected.value)
+                {
+                    return Ok(Some(format!(
+                        "something in campaign {id} was edited since the plan was made: a person's edit wins"
+                    )));
+                }
+                continue;
+            }
             let key = (expected.kind, id.clone());
             if !read.contains_key(&key) {
                 read.insert(key.clone(), self.desk.meta.aspects(expected.kind, &id).await?);
@@ -258,31 +330,6 @@ where
             }
         }
         Ok(None)
-    }
-
-    /// How much a write raises the sum of daily budgets that are on, in minor units.
-    async fn raises(&self, action: &Action) -> Result<i64> {
-        let minor = |text: Option<&String>| text.and_then(|t| t.parse::<i64>().ok()).unwrap_or(0);
-        match &action.op {
-            Op::SetDailyBudget { object, kind, to } => {
-                let Some(id) = object.resolve(&self.bindings) else { return Ok(0) };
-                let now = self.desk.meta.aspects(*kind, &id).await?.unwrap_or_default();
-                Ok(to.minor().saturating_sub(minor(now.get(&Aspect::DailyBudget))))
-            }
-            Op::SetStatus { object, kind: ObjectKind::Campaign, to } => {
-                let Some(id) = object.resolve(&self.bindings) else { return Ok(0) };
-                let id =
-                    crate::domain::CampaignId::new(id.as_str()).expect("an object id is digits");
-                let trees = self.desk.meta.trees(std::slice::from_ref(&id)).await?;
-                let budget = trees.first().and_then(crate::domain::Tree::daily_budget_when_on);
-                let budget = budget.map_or(0, crate::domain::Money::minor);
-                Ok(match to {
-                    Status::Active => budget,
-                    _ => budget.saturating_neg(),
-                })
-            }
-            _ => Ok(0),
-        }
     }
 
     async fn start(&mut self, action: &Action, first: bool) -> Result<Option<Halt>> {
@@ -314,14 +361,19 @@ where
             entry: Entry::Started,
             object: None,
         });
-        let actor = self.desk.actor;
+        // The reservation stands in the same commit as the intent.
+        if let Some(movement) = &mut self.moves {
+            movement.at = at;
+            batch.push(facts::record(&op_key, movement));
+        }
         batch.push(journal::write_began(
             at,
-            actor,
+            self.desk.actor,
             self.approved,
             action,
             &request,
             &self.bindings,
+            self.moves.as_ref(),
         ));
         let armed = arm(self.desk.store, self.approved, action, request, batch).await?;
         // The switch is asked once more with nothing but the send left to do.
@@ -390,7 +442,7 @@ where
     }
 
     /// Reads back what the write promised. A young write may not show yet; an old one that does not show has failed.
-    async fn verify(&self, action: &Action, done_at: Option<Moment>) -> Result<Option<Halt>> {
+    async fn verify(&mut self, action: &Action, done_at: Option<Moment>) -> Result<Option<Halt>> {
         let at = self.desk.clock.now();
         let target = match action.op.edits() {
             Some((target, kind)) => target.resolve(&self.bindings).map(|id| (kind, id)),
@@ -407,17 +459,80 @@ where
             let note = journal::audit(at, "write_verified", self.desk.actor, body);
             let op_key = action.op_key.clone();
             self.desk.store.commit(vec![Record::Verified { op_key, at }, note]).await?;
+            self.raced(action, &id, done_at).await?;
             return Ok(None);
         };
         if done_at.is_some_and(|done| at.since(done) < READ_LAG_MS) {
             return Ok(Some(Halt::Wait(format!("{} is not visible yet: {wrong}", action.key))));
         }
         let plan = self.plan().kind.as_str();
-        Ok(Some(Halt::End(
-            PlanOutcome::Failed,
-            format!("{} of the {plan} plan did not hold: {wrong}", action.key),
-        )))
+        let why = format!("{} of the {plan} plan did not hold: {wrong}", action.key);
+        if found.is_some() {
+            // Meta said yes and shows something else: nothing more is written on such ground.
+            let body = json!({ "op_key": action.op_key, "object": id, "read": found, "why": why });
+            let note = journal::audit(at, "write_contradicted", self.desk.actor, body);
+            self.desk.store.commit(vec![standing::contradicted(self.desk).await?, note]).await?;
+        }
+        Ok(Some(Halt::End(PlanOutcome::Failed, why)))
     }
+
+    /// Meta offers no compare-and-set: did somebody else edit the object between our last look and our write?
+    async fn raced(
+        &mut self,
+        action: &Action,
+        id: &ObjectId,
+        done_at: Option<Moment>,
+    ) -> Result<()> {
+        let Some(movement) = self.moves.take() else { return Ok(()) };
+        if !guard::moves_money(&action.op) || done_at.is_none() {
+            return Ok(());
+        }
+        let since = movement.at.plus(-RACE_MS);
+        let told = match self.desk.meta.activities(since).await {
+            Ok(told) => told,
+            Err(e) => {
+                tracing::warn!(object = %id, "cannot check for other people's edits: {e}");
+                return Ok(());
+            }
+        };
+        let foreign = told.iter().find(|a| {
+            a.object == id.as_str() && a.ours == Some(false) && a.at >= since && is_edit(&a.event)
+        });
+        let Some(foreign) = foreign else { return Ok(()) };
+        let why = format!(
+            "{} on {id} at {} by somebody else, while {} was written",
+            foreign.event, foreign.at, action.key
+        );
+        let at = self.desk.clock.now();
+        let body = json!({ "op_key": action.op_key, "object": id, "why": why });
+        let link = journal::audit(at, "edit_race", self.desk.actor, body);
+        let climb = self.plan().climb.clone();
+        let note = crate::app::hands_off::raced(&climb, &why);
+        self.desk.store.commit(vec![note, link]).await?;
+        self.door.alarms.push(why);
+        Ok(())
+    }
+}
+
+/// The longest between the last look at an object and the write to it, in milliseconds.
+const RACE_MS: i64 = 5_000;
+
+/// Entries of the activity log that are edits; Meta also tells of reviews and learning there.
+fn is_edit(event: &str) -> bool {
+    let about_us = ["learning", "review", "delivery"].iter().any(|word| event.contains(word));
+    !about_us && ["update", "edit", "delete"].iter().any(|word| event.contains(word))
+}
+
+/// Rules, studies and budget schedules of other people that act on a campaign which is to spend more.
+async fn interference<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    campaign: &CampaignId,
+) -> Result<Vec<String>> {
+    let found = desk.meta.interference(campaign).await?;
+    Ok(found
+        .iter()
+        .map(|i| format!("{} {} ({}) also acts on campaign {campaign}", i.kind, i.id, i.name))
+        .collect())
 }
 
 /// The first promise of a write that a read does not show.
@@ -433,26 +548,6 @@ pub fn missing_promise(
         let is = found.get(&aspect).map_or("", String::as_str);
         (is != wanted).then(|| format!("{aspect} is {is:?}, not {wanted:?}"))
     })
-}
-
-/// When money-moving writes were begun, for the write caps.
-async fn moved_at<S: Store, R: MetaRead, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Vec<Moment>> {
-    let day_ago = desk.clock.now().plus(-crate::domain::DAY_MS);
-    let all = desk.store.intents(None).await?;
-    let mut plans: BTreeMap<PlanHash, Plan> = BTreeMap::new();
-    let mut moved = Vec::new();
-    for intent in all.into_iter().filter(|i| i.at >= day_ago && i.creates.is_none()) {
-        if !plans.contains_key(&intent.plan) {
-            for row in desk.store.plans_like(intent.plan.as_str()).await? {
-                plans.insert(row.hash.clone(), crate::app::views::plan_of(&row)?);
-            }
-        }
-        let action = plans.get(&intent.plan).and_then(|p| p.action(&intent.action));
-        if action.is_none_or(|a| guard::moves_money(&a.op)) {
-            moved.push(intent.at);
-        }
-    }
-    Ok(moved)
 }
 
 fn not_sent(action: &Action, why: &str) -> crate::ports::MetaError {

@@ -12,11 +12,12 @@ use crate::{
         journal,
         lines::climb_of,
         propose::{Basis, climb_row, propose},
+        standing,
     },
     domain::{
         ClimbId, DecisionId, Moment,
         climb::{Climb, Command, Effect, Event},
-        plan::{Approval, NotApproved, PlanHash},
+        plan::{Approval, NotApproved, PlanHash, is_reserved_name},
     },
     ports::{
         Clock, MetaRead, Record, Store,
@@ -50,11 +51,27 @@ pub async fn approve<S: Store, R, C: Clock>(
     by: &str,
     note: &str,
 ) -> Result<()> {
-    answer(desk.store, desk.clock.now(), plan, by, note, true).await
+    record(desk.store, desk.clock.now(), plan, by, note, true).await
 }
 
-/// Records a yes or no; refuses it for plans that have ended, expired or were altered.
+/// Records a person's yes or no; refuses it for plans that have ended, expired or were altered, and under a name that
+/// belongs to the policy or to a guard rail.
 pub async fn answer<S: Store>(
+    store: &S,
+    now: Moment,
+    plan: &PlanRow,
+    by: &str,
+    note: &str,
+    granted: bool,
+) -> Result<()> {
+    if is_reserved_name(by) || by.trim().is_empty() {
+        let text = format!("{by:?} is no name of a person");
+        return Err(AppError::NotNow(text, "give your own name with --by"));
+    }
+    record(store, now, plan, by, note, granted).await
+}
+
+async fn record<S: Store>(
     store: &S,
     now: Moment,
     plan: &PlanRow,
@@ -134,6 +151,26 @@ pub async fn command<S: Store>(
     Ok(())
 }
 
+/// The word of the command that gives back what guard rails took.
+const LIFT: &str = "lift";
+
+/// Files the command that gives back what guard rails took: autonomy, the breaker, the hold after a shock.
+pub async fn lift<S: Store>(store: &S, now: Moment, by: &str, why: &str) -> Result<()> {
+    let row = CommandRow {
+        id: 0,
+        at: now,
+        by: by.to_owned(),
+        kind: LIFT.to_owned(),
+        subject: "account".to_owned(),
+        note: why.to_owned(),
+    };
+    let body = json!({ "command": LIFT, "note": why });
+    store
+        .commit(vec![Record::Command(row), journal::audit(now, "command_given", by, body)])
+        .await?;
+    Ok(())
+}
+
 /// Carries out what people asked for since the last pass.
 pub async fn obey<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -168,6 +205,10 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     row: &CommandRow,
     alarms: &mut Vec<String>,
 ) -> Result<String> {
+    if row.kind == LIFT {
+        standing::lift(desk.store, desk.clock.now(), &row.by, &row.note).await?;
+        return Ok("autonomy, breaker and shock are lifted".to_owned());
+    }
     let Some(command) = parse(&row.kind) else {
         return Ok(format!("unknown command {}", row.kind));
     };
@@ -176,28 +217,55 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
         return Ok("the climb has ended already".to_owned());
     };
     let before = climb_of(stored)?;
-    let now = desk.clock.now();
     let asked_by = DecisionId::new(format!("command-{}", row.id)).expect("a legal id");
-    if let Some(plan) = own_plan(desk.store, &before, &asked_by).await? {
+    let order =
+        Order { command, word: &row.kind, by: &row.by, note: &row.note, asked_by: &asked_by };
+    carry(desk, &before, &order, alarms).await
+}
+
+/// A command to one climb, from a person or a guard rail.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Which.
+    pub command: Command,
+    /// Its word.
+    pub word: &'a str,
+    /// Who gave it.
+    pub by: &'a str,
+    /// What they wrote.
+    pub note: &'a str,
+    /// Stands for the decision in the plans that follow; the same order given twice has the same.
+    pub asked_by: &'a DecisionId,
+}
+
+/// Carries one command out.
+pub async fn carry<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    before: &Climb,
+    order: &Order<'_>,
+    alarms: &mut Vec<String>,
+) -> Result<String> {
+    let now = desk.clock.now();
+    if let Some(plan) = own_plan(desk.store, before, order.asked_by).await? {
         // The process died after it had filed this command's plan: the plan is not made twice.
         if plan.end.is_none() && desk.store.approvals(&plan.hash).await?.is_empty() {
-            approve(desk, &plan, &row.by, "the command itself is the approval").await?;
+            approve(desk, &plan, order.by, "the command itself is the approval").await?;
         }
         return Ok(format!("{} is {}", before.id, before.state.as_str()));
     }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
-    let (mut climb, effects) = before.on(&Event::Commanded { command, today });
+    let (mut climb, effects) = before.on(&Event::Commanded { command: order.command, today });
     let mut batch = Vec::new();
     // A command that changes course voids the plan that was waiting.
-    let closes = command != Command::Pause && command != Command::Resume;
+    let closes = order.command != Command::Pause && order.command != Command::Resume;
     if let Some(pending) = before.pending.as_ref().filter(|_| closes && climb.state != before.state)
     {
         let started = !desk.store.intents(Some(&pending.plan)).await?.is_empty();
         if started {
             return Ok("its plan is being carried out; try again when it has ended".to_owned());
         }
-        let why = format!("{} by {}", row.kind, row.by);
+        let why = format!("{} by {}", order.word, order.by);
         let end = EndRow { outcome: "withdrawn".to_owned(), why, at: now };
         batch.push(Record::PlanEnd(pending.plan.clone(), end));
         climb.pending = None;
@@ -210,9 +278,10 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
             Effect::Propose { kind } => {
                 let account = desk.meta.account().await?;
                 let trees = desk.meta.trees(&[]).await?;
-                let reasons = [format!("{} by {}: {}", row.kind, row.by, row.note)];
+                let reasons = [format!("{} by {}: {}", order.word, order.by, order.note)];
                 let basis = Basis {
-                    decision: &asked_by,
+                    decision: order.asked_by,
+                    requested_by: order.by,
                     evidence: "",
                     reasons: &reasons,
                     account: &account,
@@ -221,7 +290,7 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
                 };
                 let (next, plan) = propose(desk, &climb, *kind, basis).await?;
                 climb = next;
-                approve(desk, &plan, &row.by, "the command itself is the approval").await?;
+                approve(desk, &plan, order.by, "the command itself is the approval").await?;
             }
             Effect::Alarm { what } => alarms.push(format!("{}: {what}", climb.id)),
             Effect::Note { what } => return Ok(what.clone()),

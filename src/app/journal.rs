@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         Moment,
+        guard::Movement,
         plan::{Action, ApprovedPlan, Bindings, Plan, PlanHash, Template},
         write_log::Entry,
     },
@@ -22,7 +23,7 @@ pub fn audit(at: Moment, kind: &str, actor: &str, body: Value) -> Record {
     Record::Audit { at, kind: kind.to_owned(), body: body.to_string().into_bytes() }
 }
 
-/// *began*: written in the same transaction as the intent, before the request leaves.
+/// *began*: written in the same transaction as the intent, before the request leaves, with what it reserves.
 pub fn write_began(
     at: Moment,
     actor: &str,
@@ -30,6 +31,7 @@ pub fn write_began(
     action: &Action,
     request: &Template,
     bindings: &Bindings,
+    moves: Option<&Movement>,
 ) -> Record {
     let plan: &Plan = approved.plan();
     let body = json!({
@@ -47,6 +49,7 @@ pub fn write_began(
         "request": request,
         "request_digest": request.digest(),
         "bindings": bindings,
+        "reservation": moves,
     });
     audit(at, "write_began", actor, body)
 }

@@ -12,7 +12,9 @@ pub mod commands;
 pub mod decide;
 pub mod drift;
 pub mod events;
+pub mod facts;
 pub mod forecast;
+pub mod hands_off;
 pub mod journal;
 pub mod lines;
 pub mod propose;
@@ -20,9 +22,13 @@ pub mod pull;
 pub mod reconcile;
 pub mod replay;
 pub mod series;
+pub mod stand_down;
+pub mod standing;
 pub mod stop;
+pub mod sweep;
 pub mod tick;
 pub mod views;
+pub mod watch;
 
 use crate::{
     domain::{planner::Refusal, policy::Policy},

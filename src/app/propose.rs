@@ -21,6 +21,8 @@ use crate::{
 pub struct Basis<'a> {
     /// The decision that asked for it.
     pub decision: &'a DecisionId,
+    /// Who asked for it.
+    pub requested_by: &'a str,
     /// Hash of its evidence.
     pub evidence: &'a str,
     /// Why, in sentences.
@@ -120,6 +122,7 @@ pub fn draft<S: Store, R: MetaRead, C: Clock>(
         kind,
         decision: basis.decision.clone(),
         parent: basis.evidence.to_owned(),
+        requested_by: basis.requested_by.to_owned(),
         created: now,
         expires: drafted.expires,
         title: drafted.title.clone(),

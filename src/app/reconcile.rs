@@ -1,26 +1,34 @@
 //! Settles writes in doubt by reading, never by repeating.
 //!
-//! A creation is looked up by the marker in its name, across all statuses; an edit by the value it was to bring. Found
-//! settles it. Not found proves nothing by itself: only two complete readings, a minute apart and the second at least
-//! [`QUIET_MS`] after the send, make it *absent*, because Meta's reads can lag behind its writes.
+//! A creation has three witnesses, none trusted alone: the marker in its name, across all statuses; what Meta lists as
+//! copies of its source; and the account's activity log. An edit is looked up by the value it was to bring. Found by any
+//! witness settles it. Not found proves nothing by itself: only two complete readings, a minute apart and the second at
+//! least [`QUIET_MS`] after the send by our clock *and* by Meta's, make it *absent*, because Meta's reads can lag behind
+//! its writes.
 
 use serde_json::json;
 
 use crate::{
-    app::{Desk, Result, apply::missing_promise, journal},
+    app::{Desk, Result, apply::missing_promise, journal, standing::is_in_doubt},
     domain::{
-        Moment, ObjectId,
-        plan::{Action, Bindings, Plan},
+        HOUR_MS, Moment, ObjectId,
+        plan::{Action, Bindings, ObjectKind, Op, Plan},
         planner::marker,
-        write_log::{Entry, WriteStatus},
+        write_log::Entry,
     },
-    ports::{Clock, MetaRead, Record, Store, store::IntentRow},
+    ports::{
+        Clock, MetaClass, MetaError, MetaRead, Record, Store, meta::Activity, store::IntentRow,
+    },
 };
 
 /// How long after a send a missing object may still turn up, in milliseconds.
 pub const QUIET_MS: i64 = 15 * 60 * 1000;
 /// Least distance of the two negative readings, in milliseconds.
 pub const APART_MS: i64 = 60 * 1000;
+/// Meta's clock may be this far behind ours when it stamps what we sent, in milliseconds.
+const STAMP_MS: i64 = 2 * 60 * 1000;
+/// A doubt older than this is told of in every pass, in milliseconds.
+const LOUD_MS: i64 = HOUR_MS / 2;
 
 /// What a pass over the writes in doubt came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +48,7 @@ pub async fn reconcile<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
 ) -> Result<Reconciled> {
     let mut report = Reconciled::default();
+    let mut owned: Option<Vec<ObjectId>> = None;
     for row in desk.store.plans(true, u32::MAX).await? {
         let intents = desk.store.intents(Some(&row.hash)).await?;
         let doubtful: Vec<&IntentRow> = intents.iter().filter(|i| is_in_doubt(i)).collect();
@@ -47,20 +56,45 @@ pub async fn reconcile<S: Store, R: MetaRead, C: Clock>(
             continue;
         }
         let Ok(plan) = serde_json::from_slice::<Plan>(&row.bytes) else { continue };
+        let owned = match &owned {
+            Some(owned) => owned,
+            None => {
+                let all = desk.store.intents(None).await?;
+                owned.insert(all.into_iter().filter_map(|i| i.object).collect())
+            }
+        };
         let bindings: Bindings =
             intents.iter().filter_map(|i| Some((i.action.clone(), i.object.clone()?))).collect();
         for intent in doubtful {
             if let Some(action) = plan.action(&intent.action) {
-                settle(desk, &row.hash, intent, action, &bindings, &mut report).await?;
+                let doubt = Doubt { plan: &row.hash, intent, action, bindings: &bindings, owned };
+                settle(desk, &doubt, &mut report).await?;
             }
         }
     }
     Ok(report)
 }
 
-fn is_in_doubt(intent: &IntentRow) -> bool {
-    let log = intent.entries.iter().map(|(_, e)| *e);
-    WriteStatus::fold(log) == Ok(WriteStatus::InDoubt)
+/// One write in doubt, with what is needed to look for it.
+struct Doubt<'a> {
+    plan: &'a crate::domain::plan::PlanHash,
+    intent: &'a IntentRow,
+    action: &'a Action,
+    bindings: &'a Bindings,
+    /// Objects that belong to other writes.
+    owned: &'a [ObjectId],
+}
+
+impl Doubt<'_> {
+    fn sent_at(&self) -> Moment {
+        let starts = self.intent.entries.iter().rev().find(|(_, e)| *e == Entry::Started);
+        starts.map_or(self.intent.at, |(at, _)| *at)
+    }
+    /// True for an object that can have come of this write only.
+    fn fits(&self, id: &ObjectId, at: Option<Moment>) -> bool {
+        let since = self.sent_at().plus(-STAMP_MS);
+        !self.owned.contains(id) && at.is_none_or(|at| at >= since)
+    }
 }
 
 /// What one complete reading says.
@@ -72,13 +106,18 @@ enum Reading {
 
 async fn settle<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
-    plan: &crate::domain::plan::PlanHash,
-    intent: &IntentRow,
-    action: &Action,
-    bindings: &Bindings,
+    doubt: &Doubt<'_>,
     report: &mut Reconciled,
 ) -> Result<()> {
-    let read = match read(desk, action, bindings).await {
+    let (intent, sent_at) = (doubt.intent, doubt.sent_at());
+    let age = desk.clock.now().since(sent_at);
+    if age >= LOUD_MS {
+        report.alarms.push(format!(
+            "write {} ({}) has been in doubt for {} minutes; see \"A write is in doubt\" in the runbook",
+            intent.op_key, intent.action, age / 60_000
+        ));
+    }
+    let read = match read(desk, doubt).await {
         Ok(read) => read,
         Err(e) => {
             // A reading that failed midway is no reading.
@@ -89,24 +128,27 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
     };
     let at = desk.clock.now();
     let note_key = format!("absent:{}", intent.op_key);
-    let started = intent.entries.iter().rev().find(|(_, e)| *e == Entry::Started);
-    let sent_at = started.map_or(intent.at, |(at, _)| *at);
     let (entry, object, detail) = match read {
         Reading::Applied(id) => {
             report.found = report.found.saturating_add(1);
             (Entry::FoundApplied, id.clone(), json!({ "found": id }))
         }
-        Reading::Twins(ids) => {
+        Reading::Twins(mut ids) => {
+            // The oldest is taken; the sweep puts the others away, which are PAUSED like everything created.
             let what = format!("write {} exists {} times: {ids:?}", intent.op_key, ids.len());
             report.alarms.push(what);
-            report.open = report.open.saturating_add(1);
-            return Ok(());
+            report.found = report.found.saturating_add(1);
+            ids.sort_by(|a, b| (a.as_str().len(), a).cmp(&(b.as_str().len(), b)));
+            let id = ids.first().cloned();
+            (Entry::FoundApplied, id.clone(), json!({ "found": id, "twins": ids }))
         }
         Reading::NotThere => {
             let first = desk.store.note(&note_key).await?.and_then(|t| t.parse::<i64>().ok());
             let first = first.map(Moment::from_millis).filter(|t| *t > sent_at);
+            // Meta's own clock must have passed the quiet time too: ours may have jumped.
+            let theirs = at.plus(desk.meta.wire().skew_ms.unwrap_or(0).min(0));
             let proven =
-                first.is_some_and(|t| at.since(t) >= APART_MS) && at.since(sent_at) >= QUIET_MS;
+                first.is_some_and(|t| at.since(t) >= APART_MS) && theirs.since(sent_at) >= QUIET_MS;
             if !proven {
                 report.open = report.open.saturating_add(1);
                 if first.is_none() {
@@ -125,20 +167,20 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
         }
     };
     let op_key = intent.op_key.clone();
-    let ended = journal::write_ended(at, desk.actor, action, plan, entry, &detail);
+    let ended = journal::write_ended(at, desk.actor, doubt.action, doubt.plan, entry, &detail);
     desk.store.commit(vec![Record::Entry { op_key, at, entry, object }, ended]).await?;
     Ok(())
 }
 
 async fn read<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
-    action: &Action,
-    bindings: &Bindings,
-) -> Result<Reading> {
+    doubt: &Doubt<'_>,
+) -> std::result::Result<Reading, MetaError> {
+    let action = doubt.action;
     if let Some(kind) = action.op.creates() {
-        let marker = marker(&desk.policy.marker_prefix, &action.op_key);
-        let found = desk.meta.find_marked(kind, &marker).await?;
-        let mut ids: Vec<ObjectId> = found.into_iter().map(|f| f.id).collect();
+        let mut ids = by_marker(desk, doubt, kind).await?;
+        ids.extend(by_lineage(desk, doubt, kind).await?);
+        ids.extend(by_activities(desk, doubt).await?);
         ids.sort();
         ids.dedup();
         return Ok(match ids.len() {
@@ -148,10 +190,70 @@ async fn read<S: Store, R: MetaRead, C: Clock>(
         });
     }
     let Some((target, kind)) = action.op.edits() else { return Ok(Reading::NotThere) };
-    let Some(id) = target.resolve(bindings) else { return Ok(Reading::NotThere) };
+    let Some(id) = target.resolve(doubt.bindings) else { return Ok(Reading::NotThere) };
     let found = desk.meta.aspects(kind, &id).await?;
     Ok(match missing_promise(action, found.as_ref()) {
         None => Reading::Applied(None),
         Some(_) => Reading::NotThere,
     })
+}
+
+/// First witness: names, whatever the status.
+async fn by_marker<S, R: MetaRead, C>(
+    desk: Desk<'_, S, R, C>,
+    doubt: &Doubt<'_>,
+    kind: ObjectKind,
+) -> std::result::Result<Vec<ObjectId>, MetaError> {
+    let marker = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
+    let found = desk.meta.find_marked(kind, &marker).await?;
+    // A person's own duplicate carries the marker too, within another name.
+    let ours = |name: &str| doubt.action.op.name() == Some(name) || name.ends_with(&marker);
+    Ok(found.into_iter().filter(|f| ours(&f.name)).map(|f| f.id).collect())
+}
+
+/// Second witness: what Meta lists as made from the source since the send. It finds what lost its name.
+async fn by_lineage<S, R: MetaRead, C>(
+    desk: Desk<'_, S, R, C>,
+    doubt: &Doubt<'_>,
+    kind: ObjectKind,
+) -> std::result::Result<Vec<ObjectId>, MetaError> {
+    let source = match &doubt.action.op {
+        Op::CreateCampaign { source, .. } => ObjectId::from(source),
+        Op::CreateAdSet { source, .. } => ObjectId::from(source),
+        Op::CreateAd { source, .. } => ObjectId::from(source),
+        _ => return Ok(Vec::new()),
+    };
+    let found = desk.meta.copies(kind, &source).await?;
+    let foreign = format!("[{}:", desk.policy.marker_prefix);
+    let own = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
+    // A copy with the marker of another write of ours is that write's.
+    let fits = |f: &crate::ports::meta::Found| {
+        doubt.fits(&f.id, f.created)
+            && (f.name.contains(&own) || !f.name.contains(&foreign))
+            && f.created.is_some()
+    };
+    Ok(found.into_iter().filter(fits).map(|f| f.id).collect())
+}
+
+/// Third witness: the activity log names what was created, by whom and when. Where Meta does not let this token see it,
+/// it is silent.
+async fn by_activities<S, R: MetaRead, C>(
+    desk: Desk<'_, S, R, C>,
+    doubt: &Doubt<'_>,
+) -> std::result::Result<Vec<ObjectId>, MetaError> {
+    let told = match desk.meta.activities(doubt.sent_at().plus(-STAMP_MS)).await {
+        Ok(told) => told,
+        Err(e) if matches!(e.class, MetaClass::Refused | MetaClass::Gone) => {
+            tracing::warn!("the activity log cannot be read: {e}");
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(e),
+    };
+    let name = doubt.action.op.name();
+    let made = |a: &&Activity| {
+        a.event.starts_with("create") && a.ours != Some(false) && Some(a.name.as_str()) == name
+    };
+    let ids =
+        told.iter().filter(made).filter_map(|a| Some((ObjectId::new(&*a.object).ok()?, a.at)));
+    Ok(ids.filter(|(id, at)| doubt.fits(id, Some(*at))).map(|(id, _)| id).collect())
 }

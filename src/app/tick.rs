@@ -11,15 +11,15 @@ use crate::{
         collect::{self, Pass},
         commands,
         decide::{self, Filed},
-        journal, lines,
+        hands_off, journal, lines,
         propose::{self, Basis, climb_row},
         pull::{self, Pulled},
-        reconcile,
+        reconcile, stand_down, standing, sweep, watch,
     },
     domain::{
         CampaignId, DecisionId, Moment,
         climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test},
-        plan::{Bindings, Plan, PlanKind},
+        plan::{AUTONOMOUS, Bindings, Plan, PlanKind},
         policy::Mode,
     },
     ports::{Clock, MetaRead, MetaWrite, Record, StopSwitch, Store, store::PlanRow},
@@ -27,9 +27,6 @@ use crate::{
 
 /// Rounds of decide–propose–apply in one pass: a pass that still moves after this goes on in the next one.
 const MAX_ROUNDS: usize = 6;
-
-/// Clocks further apart than this make every day and deadline doubtful.
-const MOST_SKEW_MS: i64 = 120_000;
 
 /// What one pass is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,17 +78,28 @@ where
     commands::obey(desk, &mut done.alarms).await?;
     let settled = reconcile::reconcile(desk).await?;
     done.alarms.extend(settled.alarms);
-    let mut pulled = pull::pull(desk, None).await?;
+    let mut pulled = match pull::pull(desk, None).await {
+        Ok(pulled) => pulled,
+        Err(e) => {
+            // Stopping needs no fresh figures.
+            if let Some(hands) = hands {
+                carry_out_lowering(desk, hands, &mut done).await?;
+            }
+            return Err(e);
+        }
+    };
+    guard_rails(desk, hands, &pulled, &mut done).await?;
     take_up(desk, &pulled, &mut done).await?;
     let mut decided: Vec<crate::domain::ClimbId> = Vec::new();
-    let (mode, _) = desk.policy.effective_mode();
+    let (mode, _) = standing::mode(desk).await?;
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             pulled.trees = desk.meta.trees(&[]).await?;
         }
         let climbs = lines::open_climbs(desk, &pulled.trees).await?;
         let mut moved = false;
-        let no_raises = raises_off(desk).await?;
+        let mut no_raises = standing::no_raises(desk).await?;
+        no_raises.extend(standing::closed(desk.store, desk.clock.now()).await?);
         let token = desk.meta.token().await?;
         let pass = Pass {
             account: &pulled.account,
@@ -109,7 +117,7 @@ where
             moved |= decide_one(desk, &pass, climb, mode, &mut done).await?;
         }
         if let Some(hands) = hands {
-            moved |= carry_out(desk, hands, &pulled, &no_raises, &mut done).await?;
+            moved |= carry_out(desk, hands, &pulled, &mut done).await?;
         } else {
             expire(desk, &mut done).await?;
         }
@@ -132,32 +140,29 @@ fn is_building(climb: &Climb) -> bool {
     matches!(climb.state, State::Cloning { challenger: Some(_), .. }) && climb.pending.is_none()
 }
 
-/// Why no raise may be made now, from the agent's own checks.
-async fn raises_off<S: Store, R: MetaRead, C: Clock>(
+/// What guard rails do by themselves after a complete read, before anything is decided.
+async fn guard_rails<S, R, C, W, K>(
     desk: Desk<'_, S, R, C>,
-) -> Result<Vec<String>> {
-    let mut why = Vec::new();
-    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
-    let today = zone.map(|z| z.day_of(desk.clock.now()));
-    if let Some((name, _)) = today.and_then(|day| desk.policy.blackout_on(day)) {
-        why.push(format!("blackout {name}"));
+    hands: Option<&Hands<'_, W, K>>,
+    pulled: &Pulled,
+    done: &mut Ticked,
+) -> Result<()>
+where
+    S: Store,
+    R: MetaRead,
+    C: Clock,
+    W: MetaWrite,
+    K: StopSwitch,
+{
+    done.alarms.extend(standing::look_after_breaker(desk).await?);
+    done.alarms.extend(hands_off::watch(desk, &pulled.trees).await?);
+    watch::after_pull(desk, &pulled.account, &mut done.alarms).await?;
+    let Some(hands) = hands else { return Ok(()) };
+    if let Some(why) = hands.switch.stopped() {
+        watch::stopped(desk, &why, &mut done.alarms).await?;
     }
-    if let Some(account) = desk.store.account(desk.meta.account_id()).await? {
-        why.extend(pull::unreconciled(desk.store, &account, desk.clock.now()).await?);
-    }
-    let wire = desk.meta.wire();
-    if let Some(ms) = wire.skew_ms.filter(|ms| ms.abs() > MOST_SKEW_MS) {
-        why.push(format!("Meta's clock and this machine's are {} s apart", ms / 1_000));
-    }
-    for intent in desk.store.intents(None).await? {
-        let log = intent.entries.iter().map(|(_, e)| *e);
-        if crate::domain::write_log::WriteStatus::fold(log)
-            == Ok(crate::domain::write_log::WriteStatus::InDoubt)
-        {
-            why.push(format!("write {} is in doubt", intent.op_key));
-        }
-    }
-    Ok(why)
+    sweep::sweep(desk, &mut done.alarms).await?;
+    stand_down::stuck(desk, &pulled.trees, &mut done.alarms).await
 }
 
 async fn decide_one<S: Store, R: MetaRead, C: Clock>(
@@ -190,6 +195,7 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     }
     let basis = Basis {
         decision: &id,
+        requested_by: desk.actor,
         evidence: &hash,
         reasons: &reasons,
         account: pass.account,
@@ -215,7 +221,7 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
             Effect::Propose { kind } => match propose::propose(desk, &climb, *kind, basis).await {
                 Ok((next, row)) => {
                     climb = next;
-                    if desk.policy.effective_mode().0 == Mode::Autonomous {
+                    if standing::mode(desk).await?.0 == Mode::Autonomous {
                         approve_by_policy(desk, &row).await?;
                     }
                     done.filed.push(row);
@@ -238,7 +244,7 @@ async fn approve_by_policy<S: Store, R, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &PlanRow,
 ) -> Result<()> {
-    commands::approve(desk, row, "policy:autonomous", "within the configured limits").await
+    commands::approve(desk, row, AUTONOMOUS, "within the configured limits").await
 }
 
 /// Carries every approved plan out as far as it goes.
@@ -246,7 +252,6 @@ async fn carry_out<S, R, C, W, K>(
     desk: Desk<'_, S, R, C>,
     hands: &Hands<'_, W, K>,
     pulled: &Pulled,
-    no_raises: &[String],
     done: &mut Ticked,
 ) -> Result<bool>
 where
@@ -261,13 +266,10 @@ where
     plans.reverse();
     done.waiting.clear();
     for row in plans {
-        let mut door = Door {
-            writer: hands.writer,
-            switch: hands.switch,
-            managed_daily_minor: managed_daily(desk, &pulled.trees).await?,
-            no_raises,
-        };
-        let (outcome, why, bindings) = match apply::apply(desk, &mut door, &row).await? {
+        let mut door = Door { writer: hands.writer, switch: hands.switch, alarms: Vec::new() };
+        let progress = apply::apply(desk, &mut door, &row).await?;
+        done.alarms.append(&mut door.alarms);
+        let (outcome, why, bindings) = match progress {
             Progress::Waiting(why) => {
                 done.waiting.push((row, why));
                 continue;
@@ -277,11 +279,42 @@ where
             }
             Progress::Ended(outcome, why, bindings) => (outcome, why, bindings),
         };
-        after_plan(desk, &row, outcome, &bindings, pulled, done).await?;
+        after_plan(desk, &row, (outcome, &why), &bindings, pulled, done).await?;
         done.ended.push((row, outcome.as_str().to_owned(), why));
         moved = true;
     }
     Ok(moved)
+}
+
+/// While Meta's figures cannot be read: plans that only lower are carried out all the same; their climbs hear of it in
+/// the next pass.
+async fn carry_out_lowering<S, R, C, W, K>(
+    desk: Desk<'_, S, R, C>,
+    hands: &Hands<'_, W, K>,
+    done: &mut Ticked,
+) -> Result<()>
+where
+    S: Store,
+    R: MetaRead,
+    C: Clock,
+    W: MetaWrite,
+    K: StopSwitch,
+{
+    for row in desk.store.plans(true, u32::MAX).await? {
+        if !row.kind.only_lowers() {
+            continue;
+        }
+        let mut door = Door { writer: hands.writer, switch: hands.switch, alarms: Vec::new() };
+        match apply::apply(desk, &mut door, &row).await {
+            Ok(_) => {}
+            Err(AppError::Meta(e)) => {
+                tracing::warn!("cannot carry out {}: {e}", row.hash.plan_id())
+            }
+            Err(e) => return Err(e),
+        }
+        done.alarms.append(&mut door.alarms);
+    }
+    Ok(())
 }
 
 /// Without hands nothing is carried out, but plans still expire and refusals are still heard.
@@ -343,7 +376,7 @@ async fn take_up<S: Store, R: MetaRead, C: Clock>(
         let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { continue };
         let Some(end) = row.end.clone() else {
             // Died between filing the plan and the policy's yes.
-            let autonomous = desk.policy.effective_mode().0 == Mode::Autonomous;
+            let autonomous = standing::mode(desk).await?.0 == Mode::Autonomous;
             let current = row.expires >= desk.clock.now();
             if autonomous && current && desk.store.approvals(&row.hash).await?.is_empty() {
                 approve_by_policy(desk, &row).await?;
@@ -354,7 +387,7 @@ async fn take_up<S: Store, R: MetaRead, C: Clock>(
         let intents = desk.store.intents(Some(&row.hash)).await?;
         let bindings: Bindings =
             intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
-        after_plan(desk, &row, outcome, &bindings, pulled, done).await?;
+        after_plan(desk, &row, (outcome, &end.why), &bindings, pulled, done).await?;
         done.ended.push((row, end.outcome, end.why));
     }
     Ok(())
@@ -364,16 +397,24 @@ async fn take_up<S: Store, R: MetaRead, C: Clock>(
 async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &PlanRow,
-    outcome: PlanOutcome,
+    (outcome, why): (PlanOutcome, &str),
     bindings: &Bindings,
     pulled: &Pulled,
     done: &mut Ticked,
 ) -> Result<()> {
     let now = desk.clock.now();
     let built = built(desk, row, outcome, bindings, pulled, now).await?;
-    let Some((climb, effects)) = ended_event(desk, row, outcome, built, now).await? else {
+    let Some((mut climb, mut effects)) = ended_event(desk, row, outcome, built, now).await? else {
         return Ok(());
     };
+    if outcome == PlanOutcome::Stale && climb.state.test().is_some() {
+        // Somebody else's edit: nothing more is planned until a person returns the climb.
+        climb.held = Some(why.to_owned());
+        effects.retain(|e| !matches!(e, Effect::Propose { .. }));
+        effects.push(Effect::Alarm {
+            what: format!("hands off: {why}; `rungwise climb resume {}` returns it", climb.id),
+        });
+    }
     let mut batch = vec![Record::Climb(climb_row(&climb, now))];
     batch.extend(decide::opened(&climb, &effects, now));
     batch.push(journal::audit(
@@ -390,6 +431,7 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     let reasons = [format!("the {} plan ended: {}", row.kind.as_str(), outcome.as_str())];
     let basis = Basis {
         decision: &decision,
+        requested_by: desk.actor,
         evidence: &evidence,
         reasons: &reasons,
         account: &pulled.account,
@@ -439,6 +481,7 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
     let nothing = DecisionId::new("none").expect("letters are legal in an id");
     let basis = Basis {
         decision: &nothing,
+        requested_by: "",
         evidence: "",
         reasons: &[],
         account: &pulled.account,
@@ -448,23 +491,4 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
     let install = desk.store.install_id().await?;
     let (_, drafted) = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now)?;
     Ok(drafted.test.map(|test| Test { rule, ..test }))
-}
-
-/// Daily budgets of every campaign a climb manages that is on, in minor units.
-async fn managed_daily<S: Store, R: MetaRead, C: Clock>(
-    desk: Desk<'_, S, R, C>,
-    trees: &[crate::domain::Tree],
-) -> Result<i64> {
-    let mut managed: Vec<CampaignId> = Vec::new();
-    for row in desk.store.climbs(true).await? {
-        let climb = lines::climb_of(&row)?;
-        managed.extend(collect::challenger_of(&climb));
-        managed.push(climb.incumbent);
-    }
-    let on = trees.iter().filter(|t| {
-        t.campaign.status == crate::domain::Status::Active && managed.contains(&t.campaign.id)
-    });
-    Ok(on
-        .filter_map(crate::domain::Tree::daily_budget)
-        .fold(0_i64, |sum, b| sum.saturating_add(b.minor())))
 }

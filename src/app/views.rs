@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    app::{Result, lines::climb_of},
+    app::{Result, lines::climb_of, standing},
     domain::{
         AccountId, Day, Moment, Money, climb::Climb, decide::Decision, plan::Plan, policy::Policy,
     },
@@ -82,6 +82,8 @@ pub struct StatusView {
     pub mode_reason: Option<String>,
     /// Why writes are stopped, if they are.
     pub stopped: Option<String>,
+    /// Why nothing but lowering is written: the circuit breaker.
+    pub breaker: Option<String>,
     /// When insights were last read completely.
     pub insights_read: Option<String>,
     /// Managed lines.
@@ -151,15 +153,21 @@ pub async fn status<S: Store>(
             == Ok(crate::domain::write_log::WriteStatus::InDoubt)
     });
     let in_doubt = in_doubt.map(|i| format!("{} ({})", i.op_key, i.action)).collect();
-    let (mode, mode_reason) = policy.effective_mode();
+    let (mode, mode_reason) = standing::mode_of(store, policy).await?;
+    let newest = store.links((store.head().await?.seq - 1).max(0), 1).await?;
+    let breaker = match newest.first() {
+        Some(link) => standing::closed(store, link.at).await?,
+        None => None,
+    };
     let read = store.note(crate::app::pull::READ_NOTE).await?.and_then(|t| t.parse::<i64>().ok());
     Ok(StatusView {
         account: account.act(),
         account_name: info.as_ref().map(|i| i.name.clone()),
         currency: info.map(|i| i.currency.to_string()),
         mode: mode.as_str().to_owned(),
-        mode_reason: mode_reason.map(str::to_owned),
+        mode_reason,
         stopped,
+        breaker,
         insights_read: read.map(|ms| Moment::from_millis(ms).rfc3339()),
         lines,
         refused,

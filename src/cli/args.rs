@@ -77,6 +77,8 @@ pub enum Command {
     Stop(Reason),
     /// Release the kill switch; a reason is required
     Start(Reason),
+    /// Give back what a guard rail took (autonomy, the circuit breaker, the hold after a shock); a reason is required
+    Lift(Reason),
     /// Why: a decision with its figures, in words
     Explain(Explain),
     /// Take stored decisions again: the same bytes must come out

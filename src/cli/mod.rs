@@ -93,6 +93,7 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Climb(climb) => climb::run(args, climb, out).await,
         Command::Stop(stop) => stop::stop(args, stop, out).await,
         Command::Start(start) => stop::start(args, start, out).await,
+        Command::Lift(lift) => stop::lift(args, lift, out).await,
         Command::Explain(explain) => explain::run(args, explain, out).await,
         Command::Rehearse(rehearse) => rehearse::run(rehearse, out).await,
         Command::Replay(replay) => replay::run(args, replay, out).await,

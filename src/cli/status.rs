@@ -45,6 +45,9 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
     if let Some(why) = &view.stopped {
         out.line(&format!("STOPPED     {why}"))?;
     }
+    if let Some(why) = &view.breaker {
+        out.line(&format!("WRITES OFF  {why}"))?;
+    }
     out.line(&format!(
         "last read   {}",
         view.insights_read.as_deref().unwrap_or("never; run `rungwise sync`")

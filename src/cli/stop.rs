@@ -1,9 +1,9 @@
-//! `stop`, `start`: the kill switch. The file works alone; the audit row follows when the database can take it.
+//! `stop`, `start`, `lift`: the kill switch, and what guard rails took. The file works alone; the audit row follows when the database can take it.
 
 use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
     app,
-    boot::Role,
+    boot::{self, Role},
     daemon::stop::StopFile,
     ports::{Clock, SystemClock},
 };
@@ -44,6 +44,20 @@ pub async fn start(args: &args::Args, start: &args::Reason, out: &Output) -> End
     if was {
         record(&context, false, &start.reason, out).await;
     }
+    Ok(Ending::Done)
+}
+
+/// Gives back what guard rails took, in the agent's next pass.
+pub async fn lift(args: &args::Args, lift: &args::Reason, out: &Output) -> Ended {
+    if lift.reason.trim().is_empty() {
+        let what = "lifting what a guard rail took needs a reason";
+        return Err(Failure::new(Ending::Usage, what, "rungwise lift --reason \"…\""));
+    }
+    let context = context::open(args)?;
+    let store = context.store(Role::Commands).await?;
+    let (_, clock, _) = boot::outside(&context.account).await?;
+    app::commands::lift(&store, clock.now(), &context::user(), &lift.reason).await?;
+    out.line("filed; the agent acts on it in its next pass")?;
     Ok(Ending::Done)
 }
 

@@ -7,7 +7,8 @@ use crate::domain::{
     CampaignId, Currency, CustomConversionId, HOUR_MS, Ladder, Objective, Policy, Rung,
     policy::{
         Approval, Blackout, BudgetMode, Compare, Freshness, Gates, Isolation, Limits, Lines, Mode,
-        Pattern, Probation, Retry, RuleName, Shifting, Stabilising, ValueGuard, Warming, WriteCaps,
+        Pattern, Probation, Retry, RuleName, Shifting, Stabilising, Stop, ValueGuard, Warming,
+        WriteCaps,
     },
     rung::EVENTS,
 };
@@ -48,6 +49,7 @@ pub(super) fn policy(read: &Reader<'_>) -> Result<Policy, ConfigError> {
             expires_ms: read.duration_ms("approval.expires")?,
             quorum: read.int("approval.quorum", 1, 10)?,
         },
+        stop: Stop { pause_challengers: read.flag("stop.pause_challengers")? },
         value_guard: ValueGuard {
             enabled: read.flag("value_guard.enabled")?,
             max_fall: read.number("value_guard.max_fall", 0.0, 1.0)?,
@@ -155,7 +157,14 @@ fn limits(read: &Reader<'_>) -> Result<Option<Limits>, ConfigError> {
             "the three caps go together: give all of them, or none to only observe".to_owned();
         return Err(ConfigError::Missing { key: missing.to_owned(), hint });
     };
-    let limits = Limits { max_daily_spend, max_spend_per_climb, max_regret_per_climb, max_step };
+    let max_weekly_spend = read.money("limits.max_weekly_spend")?;
+    let limits = Limits {
+        max_daily_spend,
+        max_spend_per_climb,
+        max_regret_per_climb,
+        max_step,
+        max_weekly_spend,
+    };
     let currency = limits.currency();
     check_currency(read, currency, &format!("unlike limits.max_daily_spend ({currency})"))?;
     if max_regret_per_climb.minor() > max_spend_per_climb.minor() {
@@ -171,7 +180,7 @@ pub(super) fn check_currency(
     currency: Currency,
     unlike: &str,
 ) -> Result<(), ConfigError> {
-    for key in LIMITS.into_iter().chain(["limits.max_step"]) {
+    for key in LIMITS.into_iter().chain(["limits.max_step", "limits.max_weekly_spend"]) {
         if let Some(cap) = read.money(key)?
             && cap.currency() != currency
         {

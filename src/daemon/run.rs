@@ -114,7 +114,16 @@ where
                 }
                 None
             }
-            Job::Watch | Job::Reconcile | Job::CheckToken => {
+            Job::Watch => match app::watch::watch(self.desk).await {
+                // What the watch wants paused is carried out at once.
+                Ok(watched) if watched.stood_down => Some(self.pass(Scope { decide: false }).await),
+                Ok(_) => None,
+                Err(e) => {
+                    tracing::warn!("the watch over delivery failed: {e}");
+                    None
+                }
+            },
+            Job::Reconcile | Job::CheckToken => {
                 if let Err(e) = app::reconcile::reconcile(self.desk).await {
                     tracing::warn!("cannot look up writes in doubt: {e}");
                 }

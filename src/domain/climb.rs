@@ -279,6 +279,9 @@ pub struct Climb {
     pub pending: Option<Pending>,
     /// Plans made so far; part of every op key, so that a new attempt makes new names.
     pub attempts: u32,
+    /// Plans in a row that were to undo something (end, revert, put away) or close a verdict, and failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undo_failures: u32,
     /// What the line remembers.
     pub memory: Memory,
 }
@@ -474,7 +477,20 @@ impl Climb {
     ) -> Self {
         let rung = rung.to_owned();
         let (state, held, pending) = (State::Observing, None, None);
-        Self { id, line, incumbent, rung, opened, state, held, pending, attempts: 0, memory }
+        let (attempts, undo_failures) = (0, 0);
+        Self {
+            id,
+            line,
+            incumbent,
+            rung,
+            opened,
+            state,
+            held,
+            pending,
+            attempts,
+            undo_failures,
+            memory,
+        }
     }
 
     /// What an event does.
@@ -491,6 +507,11 @@ impl Climb {
             Event::Ended { kind, outcome, built, today } => {
                 let mut next = self.clone();
                 next.pending = None;
+                next.undo_failures = match outcome {
+                    Stale | Failed => self.undo_failures.saturating_add(1),
+                    Done => 0,
+                    Rejected | Expired => self.undo_failures,
+                };
                 next.on_ended(*kind, *outcome, built, *today)
             }
             Event::Commanded { command, today } => self.on_command(*command, *today),
@@ -706,12 +727,12 @@ impl Climb {
                 (next, vec![Effect::alarm("both campaigns keep running until a person decides")])
             }
             (State::Judged { test, verdict }, _, Expired | Stale | Failed)
-                if self.attempts < MAX_PLANS =>
+                if self.undo_failures < MAX_UNDO =>
             {
                 (self.clone(), vec![Effect::propose(closing(&test.route, *verdict))])
             }
             (State::Cloning { .. }, PlanKind::CleanUp, Expired | Stale | Failed)
-                if self.attempts < MAX_PLANS =>
+                if self.undo_failures < MAX_UNDO =>
             {
                 (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
             }
@@ -777,8 +798,14 @@ impl Climb {
 
 use PlanOutcome::{Done, Expired, Failed, Rejected, Stale};
 
-/// Plans one climb may make before it asks a person: a closing plan that keeps failing must not loop for ever.
-const MAX_PLANS: u32 = 12;
+/// Attempts to undo or close one thing before a person is asked: a plan that keeps failing must not loop for ever. A plan
+/// nobody answered in time is no failure; it is filed again.
+const MAX_UNDO: u32 = 6;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
 
 fn stuck(why: &str) -> State {
     State::Stuck { why: why.to_owned() }

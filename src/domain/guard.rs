@@ -1,13 +1,54 @@
 //! The last check before a write leaves: one pure function over the action and what is true right now.
 //!
-//! Cuts and pauses pass where raises do not: the safety direction stays open in every mode but *freeze* (the kill
-//! switch), and a write never passes on the strength of an earlier check alone.
+//! Cuts and pauses pass where raises do not: the safety direction stays open, except while the kill switch is on, and a
+//! write never passes on the strength of an earlier check alone. Reading order: [`exposure`] (what budgets can cost),
+//! [`steps`] (how far and how often one is raised), [`breaker`] and [`pacing`] (when to distrust ourselves and Meta),
+//! then [`allow`].
+
+pub mod breaker;
+pub mod exposure;
+pub mod pacing;
+pub mod steps;
+
+use serde::{Deserialize, Serialize};
 
 use super::{
-    DAY_MS, HOUR_MS, Moment, Money, Status,
-    plan::{Action, MoneyAtRisk, ObjectKind, Op},
-    policy::{Mode, Policy},
+    CampaignId, DAY_MS, HOUR_MS, Moment, Money, ObjectId, Status, Zone,
+    plan::{Action, MoneyAtRisk, ObjectKind, Op, PlanKind},
+    policy::{Limits, Mode, Policy},
 };
+use exposure::Pot;
+use steps::{Change, TooMuch};
+
+/// What a write does to the daily budget of a campaign that is on, in minor units. Kept with the intent from its first
+/// start on: it is the reservation. It is held while the write is in doubt, spent once the write is done (the budget
+/// itself then says it), released when the write was refused or proved absent; the write log says which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// What of it was on before.
+    pub before: i64,
+    /// What is on after.
+    pub after: i64,
+    /// The object that carries the budget, when a budget is set.
+    pub object: Option<ObjectId>,
+    /// Its budget before.
+    pub from: i64,
+    /// Its budget after.
+    pub to: i64,
+    /// When it was begun.
+    pub at: Moment,
+    /// The worst it adds until its bound, in minor units; 0 where it only lowers.
+    pub worst: i64,
+}
+
+impl Movement {
+    /// True when more can be spent after it.
+    pub const fn raises(&self) -> bool {
+        self.after > self.before || self.to > self.from
+    }
+}
 
 /// What is true right now.
 #[derive(Debug, Clone)]
@@ -16,18 +57,30 @@ pub struct Facts<'a> {
     pub now: Moment,
     /// The policy in force.
     pub policy: &'a Policy,
+    /// The account's zone.
+    pub zone: &'a Zone,
     /// Why the kill switch is on, if it is.
     pub stopped: Option<String>,
-    /// Daily budgets of everything managed that is on, in minor units, before this write.
-    pub managed_daily_minor: i64,
-    /// How much this write raises that sum, in minor units; negative for cuts.
-    pub raises_minor: i64,
+    /// What the plan is for.
+    pub kind: PlanKind,
+    /// False when only its lowering writes were agreed to.
+    pub may_raise: bool,
+    /// What the write does to budgets that are on, where it does anything.
+    pub movement: Option<&'a Movement>,
+    /// Everything managed with its budgets over time, before this write, writes in doubt counted as done.
+    pub pots: &'a [Pot],
     /// What the plan says it can cost.
     pub money: &'a MoneyAtRisk,
+    /// The worst the test can come to from now on until Meta itself ends it; None when nothing would end it.
+    pub test_worst: Option<i64>,
     /// When earlier money-moving writes were begun.
     pub moved_at: &'a [Moment],
-    /// Why raises are off, if they are: stale data, unverified history, …
+    /// Earlier changes of the same budget.
+    pub changes: &'a [Change],
+    /// Why raises are off, if they are: stale data, blackout, a doubt, …
     pub no_raises: &'a [String],
+    /// Why nothing but lowering is written: the circuit breaker.
+    pub closed: Option<String>,
 }
 
 /// Why a write may not leave.
@@ -42,13 +95,22 @@ pub enum Blocked {
     /// No limits, no writes.
     #[error("no limits are configured, so nothing may be written")]
     NoLimits,
-    /// The daily cap would be broken.
-    #[error("daily budgets would sum to {would}, over limits.max_daily_spend {cap}")]
-    DailyCap {
-        /// The sum after the write.
-        would: Money,
-        /// The cap.
-        cap: Money,
+    /// The circuit breaker is open.
+    #[error("writes are off: {0}")]
+    Closed(String),
+    /// Only its lowering writes were agreed to.
+    #[error("only the lowering writes of this plan were agreed to; the rest waits for approval")]
+    LowersOnly,
+    /// Raises are off.
+    #[error("no raises now: {0}")]
+    NoRaises(String),
+    /// The amounts are of different currencies.
+    #[error("the limits are in {limits}, the plan is in {plan}")]
+    Currency {
+        /// Of the limits.
+        limits: super::Currency,
+        /// Of the plan.
+        plan: super::Currency,
     },
     /// The climb could cost more than one climb may.
     #[error("the plan can cost {would}, over limits.max_spend_per_climb {cap}")]
@@ -58,6 +120,48 @@ pub enum Blocked {
         /// The cap.
         cap: Money,
     },
+    /// The climb could lose more than one climb may.
+    #[error("the plan can lose {would}, over limits.max_regret_per_climb {cap}")]
+    RegretCap {
+        /// What it can lose.
+        would: Money,
+        /// The cap.
+        cap: Money,
+    },
+    /// Nothing at Meta would end the test if this program did not.
+    #[error("the test has no end that Meta itself would keep")]
+    Unbounded,
+    /// The test could spend more than was authorised.
+    #[error("until Meta ends it the test can spend {would}; {authorised} is authorised")]
+    OverAuthorised {
+        /// The worst.
+        would: Money,
+        /// What the plan says.
+        authorised: Money,
+    },
+    /// The daily cap would be broken.
+    #[error("daily budgets would sum to {would}, over limits.max_daily_spend {cap}")]
+    DailyCap {
+        /// The sum after the write.
+        would: Money,
+        /// The cap.
+        cap: Money,
+    },
+    /// The worst day or week would be over what the cap stands for, because budgets have been changed within it.
+    #[error(
+        "with the changes already made this {period} can cost {would} at worst; the caps stand for {cap}"
+    )]
+    Exposure {
+        /// `day` or `week`.
+        period: &'static str,
+        /// The worst.
+        would: Money,
+        /// The ceiling.
+        cap: Money,
+    },
+    /// Too large a step, or too soon.
+    #[error("{0}")]
+    Step(TooMuch),
     /// Too many money-moving writes in the last hour or day.
     #[error("{count} money-moving writes in the last {window} reach the cap of {cap}")]
     Rate {
@@ -68,15 +172,28 @@ pub enum Blocked {
         /// The cap.
         cap: u32,
     },
-    /// Raises are off.
-    #[error("no raises now: {0}")]
-    NoRaises(String),
 }
 
 impl Blocked {
     /// True when waiting can help, so that the plan stays open.
     pub const fn passes_with_time(&self) -> bool {
-        matches!(self, Self::Stopped(_) | Self::Rate { .. } | Self::NoRaises(_) | Self::Mode(_))
+        match self {
+            Self::Stopped(_)
+            | Self::Rate { .. }
+            | Self::NoRaises(_)
+            | Self::Closed(_)
+            | Self::LowersOnly
+            | Self::Exposure { .. }
+            | Self::Mode(_) => true,
+            Self::Step(step) => step.passes_with_time(),
+            Self::NoLimits
+            | Self::Currency { .. }
+            | Self::ClimbCap { .. }
+            | Self::RegretCap { .. }
+            | Self::Unbounded
+            | Self::OverAuthorised { .. }
+            | Self::DailyCap { .. } => false,
+        }
     }
 }
 
@@ -98,10 +215,37 @@ pub fn moves_money(op: &Op) -> bool {
     }
 }
 
+/// True for writes that let something run on which Meta would have ended.
+fn loosens(op: &Op) -> bool {
+    matches!(op, Op::SetEndTime { .. } | Op::SetSpendCap { .. })
+}
+
+/// True for writes after which no more can be spent than before.
+pub fn only_lowers(op: &Op, kind: PlanKind, movement: Option<&Movement>) -> bool {
+    match op {
+        Op::SetStatus { to, .. } => {
+            matches!(to, Status::Paused | Status::Archived) && movement.is_none_or(|m| !m.raises())
+        }
+        Op::SetDailyBudget { .. } => movement.is_some_and(|m| !m.raises()),
+        // What it watched is off before its rule goes.
+        Op::DeleteRule { .. } => kind.only_lowers(),
+        _ => false,
+    }
+}
+
 /// Says yes, or why not.
 pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
+    let lowers = only_lowers(&action.op, facts.kind, facts.movement);
     if let Some(why) = &facts.stopped {
-        return Err(Blocked::Stopped(why.clone()));
+        // A person may have asked for the challengers to be paused with the switch; nothing else moves then.
+        let pauses = matches!(
+            action.op,
+            Op::SetStatus { kind: ObjectKind::Campaign, to: Status::Paused, .. }
+        );
+        let asked = facts.policy.stop.pause_challengers && facts.kind == PlanKind::End;
+        if !(pauses && asked && lowers) {
+            return Err(Blocked::Stopped(why.clone()));
+        }
     }
     let (mode, _) = facts.policy.effective_mode();
     match mode {
@@ -109,29 +253,142 @@ pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
         Mode::Supervised | Mode::Autonomous => {}
     }
     let Some(limits) = facts.policy.limits else { return Err(Blocked::NoLimits) };
-    if facts.raises_minor > 0 {
-        if let Some(why) = facts.no_raises.first() {
-            return Err(Blocked::NoRaises(why.clone()));
+    if lowers {
+        return few_changes(action, facts);
+    }
+    if let Some(why) = &facts.closed {
+        return Err(Blocked::Closed(why.clone()));
+    }
+    if !facts.may_raise {
+        return Err(Blocked::LowersOnly);
+    }
+    let raises = facts.movement.is_some_and(Movement::raises);
+    if (raises || loosens(&action.op))
+        && let Some(why) = facts.no_raises.first()
+    {
+        return Err(Blocked::NoRaises(why.clone()));
+    }
+    if let Some(movement) = facts.movement.filter(|_| raises) {
+        within_caps(facts, movement, &limits)?;
+        within_steps(action, facts, movement, &limits)?;
+    }
+    if moves_money(&action.op) { within_rates(facts) } else { Ok(()) }
+}
+
+/// Even a cut waits when Meta would block the ad set for one more change; a pause never waits.
+fn few_changes(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
+    match (&action.op, facts.movement) {
+        (Op::SetDailyBudget { .. }, Some(m)) => {
+            steps::allow(m.from, m.to, 0, None, facts.changes, facts.now).map_err(Blocked::Step)
         }
-        let (would, cap) = (facts.money.extra_total, limits.max_spend_per_climb);
-        if would.currency() != cap.currency() || would > cap {
-            return Err(Blocked::ClimbCap { would, cap });
-        }
-        let would = facts.managed_daily_minor.saturating_add(facts.raises_minor);
-        let cap = limits.max_daily_spend;
-        if would > cap.minor() {
-            return Err(Blocked::DailyCap { would: Money::from_minor(would, cap.currency()), cap });
+        _ => Ok(()),
+    }
+}
+
+fn within_caps(facts: &Facts<'_>, movement: &Movement, limits: &Limits) -> Result<(), Blocked> {
+    let money = facts.money;
+    let currency = limits.currency();
+    if money.extra_total.currency() != currency {
+        let plan = money.extra_total.currency();
+        return Err(Blocked::Currency { limits: currency, plan });
+    }
+    let amount = |minor| Money::from_minor(minor, currency);
+    let (would, cap) = (money.extra_total, limits.max_spend_per_climb);
+    if would > cap {
+        return Err(Blocked::ClimbCap { would, cap });
+    }
+    let cap = limits.max_regret_per_climb;
+    if money.extra_total.is_positive() && money.worst_regret > cap {
+        return Err(Blocked::RegretCap { would: money.worst_regret, cap });
+    }
+    // A test spends extra; a swap of campaigns or a step back to the run-rate does not.
+    if facts.kind == PlanKind::Activate && money.extra_total.is_positive() {
+        let worst = facts.test_worst.ok_or(Blocked::Unbounded)?;
+        if worst > money.extra_total.minor() {
+            let (would, authorised) = (amount(worst), money.extra_total);
+            return Err(Blocked::OverAuthorised { would, authorised });
         }
     }
-    let safe = facts.raises_minor < 0;
-    if moves_money(&action.op) && !safe {
-        let within = |ms: i64| facts.moved_at.iter().filter(|t| facts.now.since(**t) < ms).count();
-        let caps = facts.policy.writes;
-        for (window, ms, cap) in [("hour", HOUR_MS, caps.per_hour), ("day", DAY_MS, caps.per_day)] {
-            let count = within(ms);
-            if count >= usize::try_from(cap).unwrap_or(usize::MAX) {
-                return Err(Blocked::Rate { count, window, cap });
-            }
+    let after = moved(facts, movement);
+    let sum = after.iter().fold(0_i64, |sum, pot| sum.saturating_add(pot.timeline.last()));
+    let cap = limits.max_daily_spend;
+    if sum > cap.minor() {
+        return Err(Blocked::DailyCap { would: amount(sum), cap });
+    }
+    if swaps(facts) {
+        return Ok(());
+    }
+    let today = facts.zone.day_of(facts.now);
+    let total = |worst: &dyn Fn(&Pot) -> i64| {
+        after.iter().fold(0_i64, |sum, pot| sum.saturating_add(worst(pot)))
+    };
+    let week_cap =
+        limits.max_weekly_spend.map_or(exposure::week_ceiling(cap.minor()), Money::minor);
+    // Each pot is rounded up on its own; those units are no breach.
+    let slack = i64::try_from(after.len()).unwrap_or(i64::MAX).saturating_mul(ROUNDED);
+    let periods = [
+        (
+            "day",
+            total(&|pot| exposure::day(&pot.timeline, today, facts.zone)),
+            exposure::day_ceiling(cap.minor()),
+        ),
+        ("week", total(&|pot| exposure::week(pot, facts.now, facts.zone)), week_cap),
+    ];
+    for (period, worst, ceiling) in periods {
+        if worst > ceiling.saturating_add(slack) {
+            let (would, cap) = (amount(worst), amount(ceiling));
+            return Err(Blocked::Exposure { period, would, cap });
+        }
+    }
+    Ok(())
+}
+
+/// A campaign that takes another's place at the same budget is checked by the sum alone: the line is dark between its
+/// two writes, and waiting for the next week would cost more than the pro-rata re-basing can.
+fn swaps(facts: &Facts<'_>) -> bool {
+    let extra = facts.money.extra_total.is_positive();
+    facts.kind == PlanKind::Revert || (facts.kind == PlanKind::Activate && !extra)
+}
+
+/// Minor units that rounding up can add per campaign and period: one per stretch and day.
+const ROUNDED: i64 = 16;
+
+/// The pots as they would be after the write.
+fn moved(facts: &Facts<'_>, movement: &Movement) -> Vec<Pot> {
+    let mut pots = facts.pots.to_vec();
+    match pots.iter_mut().find(|p| p.campaign == movement.campaign) {
+        Some(pot) => pot.timeline = pot.timeline.clone().then(facts.now, movement.after),
+        None => pots.push(Pot {
+            campaign: movement.campaign.clone(),
+            timeline: exposure::Timeline::constant(movement.before).then(facts.now, movement.after),
+            delivered: Vec::new(),
+        }),
+    }
+    pots
+}
+
+fn within_steps(
+    action: &Action,
+    facts: &Facts<'_>,
+    movement: &Movement,
+    limits: &Limits,
+) -> Result<(), Blocked> {
+    if !matches!(action.op, Op::SetDailyBudget { .. }) {
+        return Ok(());
+    }
+    let bp = facts.policy.shifting.step_bp;
+    let max_step = limits.max_step.map(Money::minor);
+    steps::allow(movement.from, movement.to, bp, max_step, facts.changes, facts.now)
+        .map_err(Blocked::Step)
+}
+
+fn within_rates(facts: &Facts<'_>) -> Result<(), Blocked> {
+    let within = |ms: i64| facts.moved_at.iter().filter(|t| facts.now.since(**t) < ms).count();
+    let caps = facts.policy.writes;
+    for (window, ms, cap) in [("hour", HOUR_MS, caps.per_hour), ("day", DAY_MS, caps.per_day)] {
+        let count = within(ms);
+        if count >= usize::try_from(cap).unwrap_or(usize::MAX) {
+            return Err(Blocked::Rate { count, window, cap });
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ pub mod forecast;
 pub mod guard;
 mod ids;
 mod insight;
+pub mod likeness;
 mod money;
 pub mod parity;
 pub mod plan;

@@ -74,6 +74,18 @@ pub enum ObjectKind {
     Rule,
 }
 
+impl ObjectKind {
+    /// In words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::AdSet => "ad set",
+            Self::Ad => "ad",
+            Self::Rule => "rule",
+        }
+    }
+}
+
 /// One write, in our words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -173,6 +185,9 @@ pub enum Op {
     },
 }
 
+/// Meta's word for a rule that is on.
+pub const RULE_ON: &str = "ENABLED";
+
 impl Op {
     /// True for writes that make a new object: never repeated without proof of absence.
     pub fn creates(&self) -> Option<ObjectKind> {
@@ -243,7 +258,11 @@ impl Op {
             }
             Self::SetEndTime { to, .. } => vec![(Aspect::EndTime, end(to))],
             Self::SetSpendCap { to, .. } => vec![(Aspect::SpendCap, budget(to))],
-            Self::CreatePauseRule { name, .. } => vec![(Aspect::Name, name.clone())],
+            Self::CreatePauseRule { name, spend_over, .. } => vec![
+                (Aspect::Name, name.clone()),
+                (Aspect::Status, RULE_ON.to_owned()),
+                (Aspect::SpendCap, spend_over.minor().to_string()),
+            ],
             Self::DeleteRule { .. } => vec![(Aspect::Status, Status::Deleted.as_str().to_owned())],
         }
     }
@@ -268,6 +287,10 @@ pub enum Aspect {
     SpendCap,
     /// What it optimises, see [`Rung::optimisation_key`].
     Optimisation,
+    /// Fingerprint of a campaign with everything in it, see [`super::likeness`].
+    Tree,
+    /// The same without the switches of its ad sets and ads.
+    Content,
 }
 
 impl fmt::Display for Aspect {
@@ -280,6 +303,7 @@ impl fmt::Display for Aspect {
             Self::EndTime => "end time",
             Self::SpendCap => "spend cap",
             Self::Optimisation => "optimised event",
+            Self::Tree | Self::Content => "fingerprint",
         })
     }
 }
@@ -433,6 +457,9 @@ pub struct Plan {
     pub decision: DecisionId,
     /// Hash of the evidence it was computed from.
     pub parent: String,
+    /// Who asked for it: `agent`, a person by command, or a guard rail. Where two must agree, this one does not count.
+    #[serde(default)]
+    pub requested_by: String,
     /// When it was made.
     pub created: Moment,
     /// After this it can be neither approved nor applied.
@@ -580,10 +607,25 @@ pub struct ApprovedPlan {
     plan: Plan,
     hash: PlanHash,
     by: Vec<String>,
+    may_raise: bool,
+}
+
+/// Beginning of the names under which guard rails agree to writes that only lower; no person can have such a name.
+pub const GUARD: &str = "guard:";
+/// The name under which the policy of the autonomous mode agrees.
+pub const AUTONOMOUS: &str = "policy:autonomous";
+
+/// True for names that no person may give as their own.
+pub fn is_reserved_name(by: &str) -> bool {
+    by.starts_with(GUARD) || by.starts_with("policy:")
 }
 
 impl ApprovedPlan {
-    /// Checks bytes against hash, expiry, and that `quorum` different people approved this very hash.
+    /// Checks bytes against hash, expiry, and that `quorum` different people approved this very hash, from two on
+    /// without the one who asked for it.
+    ///
+    /// What a guard rail asked for and agreed to, and what a person asked for and the quorum has not agreed to yet, may
+    /// be carried out as far as it only lowers what is spent: stopping never waits for a second pair of eyes.
     ///
     /// A plan whose execution began before its expiry may be finished after it when `started` is true; an unstarted
     /// one may not.
@@ -612,13 +654,19 @@ impl ApprovedPlan {
         by.sort();
         by.dedup();
         let need = quorum.max(1);
-        if by.len() < need {
-            return Err(NotApproved::Quorum { id, have: by.len(), need });
+        let guards = by.iter().filter(|name| name.starts_with(GUARD)).count();
+        let people =
+            |name: &&String| !name.starts_with(GUARD) && !(need > 1 && **name == plan.requested_by);
+        let have = by.iter().filter(people).count();
+        let may_raise = have >= need;
+        let asked = by.iter().any(|name| *name == plan.requested_by);
+        if !may_raise && guards == 0 && !(asked && plan.kind.only_lowers()) {
+            return Err(NotApproved::Quorum { id, have, need });
         }
         if plan.is_expired(now) && !started {
             return Err(NotApproved::Expired { id, expired: plan.expires });
         }
-        Ok(Self { plan, hash: filed.clone(), by })
+        Ok(Self { plan, hash: filed.clone(), by, may_raise })
     }
     /// The plan.
     pub fn plan(&self) -> &Plan {
@@ -631,6 +679,10 @@ impl ApprovedPlan {
     /// Who approved it.
     pub fn by(&self) -> &[String] {
         &self.by
+    }
+    /// False when only its lowering writes may leave.
+    pub fn may_raise(&self) -> bool {
+        self.may_raise
     }
 }
 
@@ -648,6 +700,7 @@ mod tests {
             kind: PlanKind::End,
             decision: DecisionId::new("d").unwrap(),
             parent: "e".into(),
+            requested_by: "agent".into(),
             created: Moment::from_millis(0),
             expires: Moment::from_millis(1_000),
             title: "t".into(),

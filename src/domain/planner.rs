@@ -12,10 +12,13 @@ use super::{
     Day, HOUR_MS, Moment, Money, Rung, Status, Tree, Zone,
     climb::{Climb, Route, RouteKind, Test, Verdict},
     eligibility::{live_ads, live_adsets},
-    plan::{Aspect, Expectation, MoneyAtRisk, ObjectKind, Op, PlanKind, Target, op_key},
+    guard,
+    likeness::{fingerprint, likeness},
+    plan::{Aspect, Expectation, MoneyAtRisk, ObjectKind, Op, PlanKind, RULE_ON, Target, op_key},
     policy::{BudgetMode, Limits, Policy},
 };
 
+use budget::Budgets;
 pub use budget::{Ramp, ramp, scaled};
 pub use names::{marker, named, without_marker};
 
@@ -213,6 +216,7 @@ impl Wish<'_> {
         let mut expects =
             vec![Self::expect(&campaign.id, ObjectKind::Campaign, Aspect::Status, "ACTIVE")];
         expects.extend(budget_expectations(self.source));
+        expects.push(untouched(self.source, Aspect::Tree));
         Draft {
             key: "campaign".to_owned(),
             op: Op::CreateCampaign {
@@ -303,7 +307,7 @@ impl Wish<'_> {
         let to = run_rate.checked_sub(half).map_err(|_| Refusal::Range)?;
         let ramp = self.ramp(run_rate, to)?;
         let mut actions = Vec::new();
-        Self::ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         Ok(DraftPlan {
             title: format!(
@@ -328,7 +332,7 @@ impl Wish<'_> {
         let today = self.zone.day_of(self.now);
         let bound = built.adsets.iter().filter_map(|s| s.end_time).min();
         let last_day = bound.map_or(today.plus(PROBATION_DAYS), |end| self.zone.day_of(end));
-        let days = last_day.since(today).max(1);
+        let days = bound.map_or(PROBATION_DAYS, |end| self.days_until(end)).max(1);
         let money = self.money_at_risk(route.kind, run_rate, challenger_budget, days)?;
         let mut actions = Vec::new();
         if !placed {
@@ -349,18 +353,31 @@ impl Wish<'_> {
             let key = format!("adset.{}", i + 1);
             actions.push(Self::switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET));
         }
+        if let Some(first) = actions.first_mut() {
+            first.expects.push(untouched(self.source, Aspect::Tree));
+            first.expects.push(untouched(built, Aspect::Content));
+        }
         if placed {
             let target = Target::from(&self.source.campaign.id);
             let mut off =
                 Self::switch("incumbent", target, ObjectKind::Campaign, Status::Paused, OFF_OLD);
             off.expects.extend(budget_expectations(self.source));
+            off.expects.push(untouched(self.source, Aspect::Tree));
             actions.push(off);
         }
         let target = Target::from(&built.campaign.id);
         let mut on =
             Self::switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
         on.expects.extend(budget_expectations(built));
+        on.expects.extend(whole_and_bounded(built));
         if !placed {
+            on.expects.push(Expectation {
+                object: Target::Created("rule".to_owned()),
+                kind: ObjectKind::Rule,
+                aspect: Aspect::Status,
+                value: RULE_ON.to_owned(),
+            });
+            on.expects.push(untouched(self.source, Aspect::Tree));
             on.expects.push(Self::expect(
                 &self.source.campaign.id,
                 ObjectKind::Campaign,
@@ -409,48 +426,29 @@ impl Wish<'_> {
         let built = self.built()?;
         let mut actions = Vec::new();
         Self::lift_bounds(test, built, &mut actions);
+        let mut loser_budgets = Budgets::of(self.source)?;
+        let mut winner_budgets = Budgets::of(built)?;
+        let bp = self.policy.shifting.step_bp;
         let ramp = self.ramp(test.challenger_budget, test.run_rate)?;
         let first_cut =
             test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
         if first_cut.is_positive() && first_cut < self.run_rate()? {
-            Self::set_budget(
-                "cut.0",
-                self.source,
-                self.run_rate()?,
-                first_cut,
-                None,
-                &mut actions,
-            )?;
+            loser_budgets.step("cut.0", self.source, first_cut, bp, None, &mut actions)?;
         }
-        let mut winner = test.challenger_budget;
-        let mut loser = first_cut;
         for (i, step) in ramp.iter().enumerate() {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
             if left.is_positive() {
-                Self::set_budget(
-                    &format!("cut.{n}"),
-                    self.source,
-                    loser,
-                    left,
-                    Some(step.at),
-                    &mut actions,
-                )?;
+                let key = format!("cut.{n}");
+                loser_budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
             } else {
-                actions.push(self.pause_loser(Some(step.at)));
+                actions.extend(self.pause_loser(Some(step.at)));
             }
-            Self::set_budget(
-                &format!("raise.{n}"),
-                built,
-                winner,
-                step.to,
-                Some(step.at),
-                &mut actions,
-            )?;
-            (winner, loser) = (step.to, left);
+            let key = format!("raise.{n}");
+            winner_budgets.step(&key, built, step.to, bp, Some(step.at), &mut actions)?;
         }
         if ramp.is_empty() {
-            actions.push(self.pause_loser(None));
+            actions.extend(self.pause_loser(None));
         }
         let last = ramp.last().map_or(self.now, |step| step.at);
         let title = if ramp.is_empty() {
@@ -475,31 +473,32 @@ impl Wish<'_> {
         })
     }
 
-    fn pause_loser(&self, not_before: Option<Moment>) -> Draft {
-        let target = Target::from(&self.source.campaign.id);
-        let mut off =
-            Self::switch("loser", target, ObjectKind::Campaign, Status::Paused, OFF_LOSER);
+    /// None when it is off already.
+    fn pause_loser(&self, not_before: Option<Moment>) -> Option<Draft> {
+        let mut off = Self::pause("loser", self.source, OFF_LOSER)?;
+        off.expects.push(untouched(self.source, Aspect::Tree));
         off.not_before = not_before;
-        off
+        Some(off)
+    }
+
+    /// The pause of a campaign that is on.
+    fn pause(key: &str, tree: &Tree, why: &str) -> Option<Draft> {
+        let target = Target::from(&tree.campaign.id);
+        (tree.campaign.status == Status::Active)
+            .then(|| Self::switch(key, target, ObjectKind::Campaign, Status::Paused, why))
     }
 
     fn end_plan(&self) -> Result<DraftPlan, Refusal> {
         let test = self.test()?;
         let built = self.built()?;
-        let target = Target::from(&built.campaign.id);
-        let mut actions = vec![Self::switch(
-            "challenger",
-            target,
-            ObjectKind::Campaign,
-            Status::Paused,
-            OFF_TEST,
-        )];
+        let mut actions: Vec<Draft> =
+            Self::pause("challenger", built, OFF_TEST).into_iter().collect();
         if let Some(rule) = &test.rule {
             actions.push(Self::delete_rule(rule));
         }
         let now = self.run_rate()?;
         let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
-        Self::ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
+        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         let verdict = match &self.climb.state {
             super::climb::State::Judged { verdict, .. } => *verdict,
@@ -521,14 +520,15 @@ impl Wish<'_> {
     fn revert_plan(&self) -> Result<DraftPlan, Refusal> {
         let test = self.test()?;
         let built = self.built()?;
-        let off = Target::from(&built.campaign.id);
         let on = Target::from(&self.source.campaign.id);
         let mut back = Self::switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
         back.expects.extend(budget_expectations(self.source));
-        let actions = vec![
-            Self::switch("placed", off, ObjectKind::Campaign, Status::Paused, OFF_PLACED),
-            back,
-        ];
+        back.expects.push(untouched(self.source, Aspect::Tree));
+        let mut actions: Vec<Draft> =
+            Self::pause("placed", built, OFF_PLACED).into_iter().collect();
+        if self.source.campaign.status != Status::Active {
+            actions.push(back);
+        }
         Ok(DraftPlan {
             title: format!("Go back to {}: the placement did not prove itself", test.route.from),
             money: self.no_money("either campaign can be turned on again")?,
@@ -631,72 +631,34 @@ impl Wish<'_> {
         Expectation { object: Target::from(id), kind, aspect, value: value.to_owned() }
     }
 
+    /// A budget may not fall below what was spent today, so steps happen soon after midnight on the account's clock.
     fn ramp(&self, from: Money, to: Money) -> Result<Vec<Ramp>, Refusal> {
         let max_step = self.policy.limits.and_then(|l| l.max_step);
-        let mut steps = ramp(from, to, &self.policy.shifting, max_step, self.now)?;
-        // A budget may not fall below what was spent today, so steps happen soon after midnight on the account's clock;
-        // whole days keep them at least as far apart as asked.
-        let days = self.policy.shifting.step_days();
-        let mut day = self.zone.day_of(self.now).plus(1);
-        for step in &mut steps {
-            step.at = self.zone.start_of(day).plus(HOUR_MS / 2);
-            day = day.plus(days);
-        }
-        Ok(steps)
+        let tomorrow = self.zone.day_of(self.now).plus(1);
+        let at = |n: i64| self.zone.start_of(tomorrow.plus(n)).plus(HOUR_MS / 2);
+        ramp(from, to, &self.policy.shifting, max_step, at)
     }
 
     fn ramp_actions(
+        &self,
         name: &str,
         tree: &Tree,
         steps: &[Ramp],
         actions: &mut Vec<Draft>,
     ) -> Result<(), Refusal> {
-        let mut from = tree.daily_budget_when_on().ok_or(Refusal::Range)?;
+        let mut budgets = Budgets::of(tree)?;
         for (i, step) in steps.iter().enumerate() {
             let key = format!("{name}.{}", i.saturating_add(1));
-            Self::set_budget(&key, tree, from, step.to, Some(step.at), actions)?;
-            from = step.to;
+            let bp = self.policy.shifting.step_bp;
+            budgets.step(&key, tree, step.to, bp, Some(step.at), actions)?;
         }
         Ok(())
     }
 
-    /// One change of a tree's daily budget: one write for a campaign budget, one per live ad set otherwise.
-    fn set_budget(
-        key: &str,
-        tree: &Tree,
-        from: Money,
-        to: Money,
-        not_before: Option<Moment>,
-        actions: &mut Vec<Draft>,
-    ) -> Result<(), Refusal> {
-        let reason = format!("daily budget of the tree from {from} to {to}");
-        let mut push = |key: String, object: Target, kind, before: Money, after: Money| {
-            let value = before.minor().to_string();
-            let expects = vec![Expectation {
-                object: object.clone(),
-                kind,
-                aspect: Aspect::DailyBudget,
-                value,
-            }];
-            let op = Op::SetDailyBudget { object, kind, to: after };
-            actions.push(Draft { key, op, expects, not_before, reason: reason.clone() });
-        };
-        if tree.campaign.daily_budget.is_some() {
-            push(key.to_owned(), Target::from(&tree.campaign.id), ObjectKind::Campaign, from, to);
-            return Ok(());
-        }
-        let before = scaled(tree, from)?;
-        for (i, (id, after)) in scaled(tree, to)?.into_iter().enumerate() {
-            let was = before.get(i).map_or(after, |(_, b)| *b);
-            push(
-                format!("{key}.{}", i.saturating_add(1)),
-                Target::from(&id),
-                ObjectKind::AdSet,
-                was,
-                after,
-            );
-        }
-        Ok(())
+    /// Calendar days from today on that `[now, end)` touches.
+    fn days_until(&self, end: Moment) -> i64 {
+        let (today, last) = (self.zone.day_of(self.now), self.zone.day_of(end));
+        last.since(today).saturating_add(i64::from(end > self.zone.start_of(last)))
     }
 
     fn no_money(&self, reversible: &str) -> Result<MoneyAtRisk, Refusal> {
@@ -785,19 +747,18 @@ pub fn allowance(policy: &Policy, kind: RouteKind, run_rate: Money) -> Result<Mo
     run_rate.basis_points(bp).map_err(|_| Refusal::Range)
 }
 
-/// What `daily` can spend in `days` days: a day may go 75 % over its budget, a week not over seven times it, so only
-/// the last, unfinished week can end above the sum (Marketing API, budgets: daily flexibility since v24).
+/// The worst `daily` can spend in `days` days wherever they lie in the week, see [`guard::exposure::of_days`].
 pub fn exposure(daily: Money, days: i64) -> Result<Money, Refusal> {
-    let plain = daily.checked_mul(days.max(0)).map_err(|_| Refusal::Range)?;
-    let flex = daily.basis_points(7_500).map_err(|_| Refusal::Range)?;
-    plain.checked_add(flex).map_err(|_| Refusal::Range)
+    let worst = guard::exposure::of_days(daily.minor(), days);
+    if worst == i64::MAX {
+        return Err(Refusal::Range);
+    }
+    Ok(Money::from_minor(worst, daily.currency()))
 }
 
-/// Whole days of `daily` that `cap` pays for, over-delivery of the last one included.
+/// Whole days of `daily` that `cap` pays for at worst.
 pub fn affordable_days(cap: Money, daily: Money) -> i64 {
-    let flex = daily.basis_points(7_500).map_or(0, Money::minor);
-    let left = cap.minor().saturating_sub(flex);
-    if daily.is_positive() && left > 0 { left.checked_div(daily.minor()).unwrap_or(0) } else { 0 }
+    guard::exposure::days_within(cap.minor(), daily.minor())
 }
 
 /// The dead-man bound: the end of the last day the test may deliver.
@@ -808,6 +769,40 @@ fn bound_end(zone: &Zone, today: Day, days: i64) -> Moment {
 /// The hour boundary before an instant: Meta keeps whole seconds, and an hour also survives rounding to minutes.
 fn whole_hour(moment: Moment) -> Moment {
     Moment::from_millis(moment.millis() - moment.millis().rem_euclid(HOUR_MS))
+}
+
+/// That nobody else has edited a tree since the plan was made.
+fn untouched(tree: &Tree, aspect: Aspect) -> Expectation {
+    let value = fingerprint(&likeness(tree, aspect == Aspect::Tree));
+    let object = Target::from(&tree.campaign.id);
+    Expectation { object, kind: ObjectKind::Campaign, aspect, value }
+}
+
+/// What must stand before money starts: the whole tree, everything in it on, and every bound as it was read when the
+/// plan was made.
+fn whole_and_bounded(built: &Tree) -> Vec<Expectation> {
+    let mut all = vec![untouched(built, Aspect::Content)];
+    let on = |object: Target, kind| Expectation {
+        object,
+        kind,
+        aspect: Aspect::Status,
+        value: Status::Active.as_str().to_owned(),
+    };
+    if let Some(cap) = built.campaign.spend_cap {
+        let (object, kind) = (Target::from(&built.campaign.id), ObjectKind::Campaign);
+        let (aspect, value) = (Aspect::SpendCap, cap.minor().to_string());
+        all.push(Expectation { object, kind, aspect, value });
+    }
+    for set in &built.adsets {
+        let (object, kind) = (Target::from(&set.id), ObjectKind::AdSet);
+        all.push(on(object.clone(), kind));
+        if let Some(end) = set.end_time {
+            let (aspect, value) = (Aspect::EndTime, end.seconds().to_string());
+            all.push(Expectation { object, kind, aspect, value });
+        }
+    }
+    all.extend(built.ads.iter().map(|ad| on(Target::from(&ad.id), ObjectKind::Ad)));
+    all
 }
 
 /// The present budgets of a tree, as preconditions.

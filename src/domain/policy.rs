@@ -119,6 +119,9 @@ pub struct Policy {
     pub probation: Probation,
     /// How long plans live and who must agree.
     pub approval: Approval,
+    /// What the kill switch does besides stopping writes.
+    #[serde(default)]
+    pub stop: Stop,
     /// When a falling value per purchase holds a promotion.
     pub value_guard: ValueGuard,
     /// Which inputs are too old, and how long a token must live.
@@ -144,6 +147,10 @@ pub struct Limits {
     pub max_regret_per_climb: Money,
     /// The largest single raise of a daily budget, on top of the share in [`Shifting::step_bp`].
     pub max_step: Option<Money>,
+    /// The worst a calendar week (Sunday to Saturday) of everything managed may come to; None = seven times
+    /// `max_daily_spend`.
+    #[serde(default)]
+    pub max_weekly_spend: Option<Money>,
 }
 
 impl Limits {
@@ -282,6 +289,13 @@ pub struct Approval {
     pub expires_ms: i64,
     /// How many different people must approve a plan.
     pub quorum: u32,
+}
+
+/// What the kill switch does besides stopping writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// End running tests and pause their challengers, the only write that still leaves then.
+    pub pause_challengers: bool,
 }
 
 /// When a falling value per purchase holds a promotion.

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Link, insights::Pages, template};
 use crate::{
     domain::{
-        AccountId, AccountInfo, CampaignId, Day, DayRange, ObjectId, Tree,
+        AccountId, AccountInfo, CampaignId, Day, DayRange, Moment, ObjectId, Tree,
         plan::{Aspect, ObjectKind, Op, Template},
     },
     ports::{
         MetaError, MetaRead, Transport,
-        meta::{Found, Interference, TokenInfo, WireState},
+        meta::{Activity, Found, Interference, TokenInfo, WireState},
     },
 };
 
@@ -74,6 +74,12 @@ impl<T: Transport> MetaRead for Client<T> {
     }
     async fn find_marked(&self, kind: ObjectKind, marker: &str) -> Result<Vec<Found>, MetaError> {
         self.link.read_marked(kind, marker).await
+    }
+    async fn copies(&self, kind: ObjectKind, source: &ObjectId) -> Result<Vec<Found>, MetaError> {
+        self.link.read_copies(kind, source).await
+    }
+    async fn activities(&self, since: Moment) -> Result<Vec<Activity>, MetaError> {
+        self.link.read_activities(since).await
     }
     async fn interference(&self, campaign: &CampaignId) -> Result<Vec<Interference>, MetaError> {
         self.link.read_interference(campaign).await

@@ -40,6 +40,10 @@ conversion_specs,conversion_domain,ad_review_feedback,issues_info,source_ad_id,c
 updated_time,last_updated_by_app_id,display_sequence,ad_schedule_start_time,ad_schedule_end_time,\
 adlabels";
 
+/// Fields of an entry of the activity log.
+pub const ACTIVITY: &str =
+    "event_time,event_type,object_id,object_name,object_type,application_id,actor_id,extra_data";
+
 /// What else a campaign has and a copy must equal: asked only where twins are compared.
 pub const CAMPAIGN_REST: &str = "boosted_object_id,budget_rebalance_flag,is_direct_send_campaign,\
 is_message_campaign,is_skadnetwork_attribution,primary_attribution,special_ad_category,topline_id";

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::{Link, error::plain, fields, page::by_id, wire, wire::WireError};
 use crate::{
     domain::{
-        AccountInfo, Ad, AdSet, Campaign, CampaignId, Currency, Money, ObjectId, Tree,
+        AccountInfo, Ad, AdSet, Campaign, CampaignId, Currency, Moment, Money, ObjectId, Tree,
         plan::{Aspect, ObjectKind},
     },
     ports::{
-        MetaClass, MetaError, Request, Transport,
-        meta::{Found, TokenInfo},
+        Clock as _, MetaClass, MetaError, Request, Transport,
+        meta::{Activity, Found, TokenInfo},
     },
 };
 
@@ -184,7 +184,7 @@ impl<T: Transport> Link<T> {
                  optimization_goal,promoted_object",
             ),
             ObjectKind::Ad => ("ad", "id,campaign_id,adset_id,name,status,effective_status"),
-            ObjectKind::Rule => ("rule", "id,name,status"),
+            ObjectKind::Rule => ("rule", "id,name,status,evaluation_spec"),
         };
         let what = format!("read {word} {id}");
         let currency = match kind {
@@ -212,7 +212,7 @@ impl<T: Transport> Link<T> {
             ObjectKind::Rule => ("adrules_library", None),
         };
         let what = format!("search {edge} of {} for {marker}", self.options.account);
-        let mut request = Request::get(self.edge(edge)).with("fields", "id,name,status");
+        let mut request = Request::get(self.edge(edge)).with("fields", FOUND);
         if let Some(level) = level {
             let named = filter(&format!("{level}.name"), "CONTAIN", &json!(marker));
             let known = statuses(kind);
@@ -223,18 +223,46 @@ impl<T: Transport> Link<T> {
         let rows = self.list(&what, request, by_id).await?;
         let mut found = Vec::new();
         for row in &rows {
-            let rule = wire::rule::parse(row).map_err(|e| senseless(&what, &e))?;
+            let object = found_of(&what, kind, row)?;
             // Meta's search is looser than ours: it ignores case and some signs.
-            if !rule.name.contains(marker) {
-                continue;
+            if object.name.contains(marker) {
+                found.push(object);
             }
-            let bad_id =
-                |e: crate::domain::IdError| plain(MetaClass::Unknown, &what, e.to_string());
-            let id = ObjectId::new(rule.id).map_err(bad_id)?;
-            found.push(Found { kind, id, name: rule.name, status: rule.status });
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
+    }
+
+    pub(super) async fn read_copies(
+        &self,
+        kind: ObjectKind,
+        source: &ObjectId,
+    ) -> Result<Vec<Found>, MetaError> {
+        let what = format!("read copies of {source}");
+        let request = Request::get(self.path(&format!("{source}/copies")))
+            .with("fields", FOUND)
+            .with("effective_status", json!(statuses(kind)).to_string());
+        let rows = match self.list(&what, request, by_id).await {
+            // A source that is gone has no list of copies any more.
+            Err(error) if error.class == MetaClass::Gone => return Ok(Vec::new()),
+            other => other?,
+        };
+        rows.iter().map(|row| found_of(&what, kind, row)).collect()
+    }
+
+    pub(super) async fn read_activities(&self, since: Moment) -> Result<Vec<Activity>, MetaError> {
+        let what = format!("read activities of {}", self.options.account);
+        // The log has whole seconds, and its clock may be a little behind ours.
+        let (from, until) =
+            (since.plus(-5_000).seconds(), self.clock.now().plus(300_000).seconds());
+        let request = Request::get(self.edge("activities"))
+            .with("fields", fields::ACTIVITY)
+            .with("since", from.to_string())
+            .with("until", until.to_string());
+        let rows = self.list(&what, request, wire::activity::key).await?;
+        let app = self.secrets().app_id();
+        let read = |row| wire::activity::parse(row, app).map_err(|e| senseless(&what, &e));
+        rows.iter().map(read).collect()
     }
 
     pub(super) async fn read_token(&self) -> Result<TokenInfo, MetaError> {
@@ -252,6 +280,15 @@ impl<T: Transport> Link<T> {
         };
         Ok(TokenInfo { valid, expires_at: None, scopes: Vec::new(), kind })
     }
+}
+
+/// Fields of an object that is looked for.
+const FOUND: &str = "id,name,status,created_time";
+
+fn found_of(what: &str, kind: ObjectKind, row: &Value) -> Result<Found, MetaError> {
+    let rule = wire::rule::parse(row).map_err(|e| senseless(what, &e))?;
+    let id = ObjectId::new(rule.id).map_err(|e| plain(MetaClass::Unknown, what, e.to_string()))?;
+    Ok(Found { kind, id, name: rule.name, status: rule.status, created: rule.created })
 }
 
 /// The effective statuses that exist on the edge of a kind.
@@ -304,7 +341,11 @@ fn aspects(
         }
         ObjectKind::Rule => {
             let read = wire::rule::parse(body)?;
-            BTreeMap::from([(Aspect::Name, read.name), (Aspect::Status, read.status)])
+            BTreeMap::from([
+                (Aspect::Name, read.name),
+                (Aspect::Status, read.status),
+                (Aspect::SpendCap, wire::rule::spend_over(body)),
+            ])
         }
     })
 }

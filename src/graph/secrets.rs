@@ -27,6 +27,10 @@ impl Secrets {
         let app = app.map(|(id, secret)| format!("{id}|{}", secret.expose_secret()).into());
         Self { token, proof, app }
     }
+    /// The id of our app, when it is known.
+    pub(super) fn app_id(&self) -> Option<&str> {
+        self.app.as_ref()?.expose_secret().split_once('|').map(|(id, _)| id)
+    }
     /// Signs a request with token and proof.
     pub(super) fn sign(&self, mut request: Request) -> Request {
         request.token = Some(self.token.clone());

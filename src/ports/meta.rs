@@ -116,6 +116,23 @@ pub struct Found {
     pub name: String,
     /// Its own switch, in Meta's spelling.
     pub status: String,
+    /// When it was created, where Meta tells.
+    pub created: Option<Moment>,
+}
+
+/// One entry of the account's activity log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// When.
+    pub at: Moment,
+    /// What, e.g. `update_ad_set_budget`.
+    pub event: String,
+    /// The object's id.
+    pub object: String,
+    /// The object's name; foreign text.
+    pub name: String,
+    /// True when our own app did it; None when the log or the configuration does not say.
+    pub ours: Option<bool>,
 }
 
 /// Something at Meta that also changes budgets or audiences of an object: an automated rule, a running study, a
@@ -195,6 +212,18 @@ pub trait MetaRead: Send + Sync {
         kind: ObjectKind,
         marker: &str,
     ) -> impl Future<Output = Result<Vec<Found>, MetaError>> + Send;
+    /// The copies of an object: what Meta itself says was made from it, whatever their status. The second witness of a
+    /// creation nobody answered.
+    fn copies(
+        &self,
+        kind: ObjectKind,
+        source: &ObjectId,
+    ) -> impl Future<Output = Result<Vec<Found>, MetaError>> + Send;
+    /// The account's activity log from an instant on: the third witness. It may lag and promises no completeness.
+    fn activities(
+        &self,
+        since: Moment,
+    ) -> impl Future<Output = Result<Vec<Activity>, MetaError>> + Send;
     /// Rules, running studies and budget schedules that touch a campaign or its ad sets.
     fn interference(
         &self,

@@ -156,6 +156,7 @@ fn generous(budget: Money) -> Option<Limits> {
         max_spend_per_climb: times(1_000)?,
         max_regret_per_climb: times(1_000)?,
         max_step: None,
+        max_weekly_spend: None,
     })
 }
 

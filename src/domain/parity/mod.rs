@@ -8,7 +8,9 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::{Fields, plan::ObjectKind};
 use Class::{Differs, Equal, ReadOnly};
@@ -106,6 +108,27 @@ fn compare(kind: ObjectKind, source: &Fields, copy: &Fields, allowed: &[&str]) -
         });
     }
     report
+}
+
+/// A digest of everything people can set on an object, but for the fields named in `skip`: two reads that mean the same
+/// have the same digest.
+pub fn digest(kind: ObjectKind, fields: &Fields, skip: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for (name, value) in flat(fields) {
+        if matches!(class(kind, &name), ReadOnly(_)) || skip.contains(&name.as_str()) {
+            continue;
+        }
+        let value = normal(&name, &value);
+        if !value.is_null() {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+            hash.update(value.to_string().as_bytes());
+            hash.update([1]);
+        }
+    }
+    let mut text = HEXLOWER.encode(&hash.finalize());
+    text.truncate(16);
+    text
 }
 
 /// The fields with `promoted_object` taken apart: its event may differ, its other members may not.

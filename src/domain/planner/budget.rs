@@ -1,10 +1,14 @@
 //! Budgets of whole trees: proportional parts that sum to the whole, and ramps of small steps.
 
 use crate::domain::{
-    AdSetId, DAY_MS, Moment, Money, Tree, eligibility::live_adsets, policy::Shifting,
+    AdSetId, DAY_MS, Moment, Money, Tree,
+    eligibility::live_adsets,
+    guard::steps::{MAX_WEEK_BP, lowered, raised},
+    plan::{Aspect, Expectation, ObjectKind, Op, Target},
+    policy::Shifting,
 };
 
-use super::Refusal;
+use super::{Draft, Refusal};
 
 impl Shifting {
     /// Least time between two raises: the gap asked for, and no more steps in seven days than allowed.
@@ -29,43 +33,116 @@ pub struct Ramp {
     pub to: Money,
 }
 
-/// Steps from one daily budget to another: cuts in one go, raises by at most `step_bp` of the present budget (and the
-/// absolute `max_step`), `gap_ms` apart and no more than `max_steps_per_week` in any seven days.
+/// Steps from one daily budget to another, at most one per day; `at` is the instant of a step on the n-th day.
+///
+/// Each is a share of the present budget (and at most `max_step`), raises rounded down and cuts rounded up. Raises keep
+/// the policy's distance and number per week, and never take a budget more than half above what it was seven days
+/// before.
 pub fn ramp(
     from: Money,
     to: Money,
     shifting: &Shifting,
     max_step: Option<Money>,
-    start: Moment,
+    at: impl Fn(i64) -> Moment,
 ) -> Result<Vec<Ramp>, Refusal> {
-    if from == to {
-        return Ok(Vec::new());
-    }
-    let gap = shifting.least_gap_ms();
-    let mut steps = Vec::new();
-    let (mut budget, mut at) = (from, start);
-    while budget != to {
-        let share = budget.basis_points(shifting.step_bp).map_err(|_| Refusal::Range)?;
-        let step = max_step.map_or(share, |cap| share.min(cap));
-        if !step.is_positive() || steps.len() >= MAX_STEPS {
+    let (goal, cap) = (to.minor(), max_step.map_or(i64::MAX, Money::minor));
+    let mut steps: Vec<Ramp> = Vec::new();
+    let mut past: Vec<(Moment, i64)> = Vec::new();
+    let (mut budget, mut day) = (from.minor(), 0_i64);
+    while budget != goal {
+        if day > MAX_DAYS {
+            let step = Money::from_minor(raised(budget, shifting.step_bp) - budget, to.currency());
             return Err(Refusal::Limit(format!(
                 "{from} cannot be moved to {to} in steps of {step}"
             )));
         }
-        let next = if to < budget {
-            budget.checked_sub(step).map(|b| b.max(to))
+        let now = at(day);
+        let next = if goal < budget {
+            lowered(budget, shifting.step_bp).max(budget.saturating_sub(cap)).max(goal)
         } else {
-            budget.checked_add(step).map(|b| b.min(to))
+            let week = past.iter().filter(|(t, _)| now.since(*t) < 7 * DAY_MS);
+            let base = week.map(|(_, minor)| *minor).min().unwrap_or(budget);
+            let share = raised(budget, shifting.step_bp).min(budget.saturating_add(cap));
+            let most = share.min(raised(base, MAX_WEEK_BP));
+            // A step of less than a tenth of what is usual is not worth one of the week's changes.
+            let small = most.saturating_sub(budget) < share.saturating_sub(budget) / 10;
+            if small && most < goal { budget } else { most.min(goal) }
         };
-        budget = next.map_err(|_| Refusal::Range)?;
-        steps.push(Ramp { at, to: budget });
-        at = at.plus(gap);
+        if next == budget {
+            day = day.saturating_add(1);
+            continue;
+        }
+        past.push((now, budget));
+        budget = next;
+        steps.push(Ramp { at: now, to: Money::from_minor(budget, to.currency()) });
+        day = day.saturating_add(shifting.step_days());
     }
     Ok(steps)
 }
 
-/// More steps than this would take longer than anybody wants to wait.
-const MAX_STEPS: usize = 40;
+/// More days than this nobody wants to wait.
+const MAX_DAYS: i64 = 150;
+
+/// The budgets of a tree as they will stand while a plan is carried out: one of the campaign, or one per ad set.
+pub(super) struct Budgets {
+    parts: Vec<(Target, ObjectKind, Money)>,
+}
+
+impl Budgets {
+    /// As they stand now.
+    pub(super) fn of(tree: &Tree) -> Result<Self, Refusal> {
+        if let Some(budget) = tree.campaign.daily_budget {
+            let campaign = Target::from(&tree.campaign.id);
+            return Ok(Self { parts: vec![(campaign, ObjectKind::Campaign, budget)] });
+        }
+        let whole = tree.daily_budget_when_on().ok_or(Refusal::Range)?;
+        let parts = scaled(tree, whole)?.into_iter();
+        let parts = parts.map(|(id, budget)| (Target::from(&id), ObjectKind::AdSet, budget));
+        Ok(Self { parts: parts.collect() })
+    }
+
+    /// Adds the writes that bring the whole to `to`: in the tree's proportions, no part raised by more than its own
+    /// share, so that rounding may leave a few units out.
+    pub(super) fn step(
+        &mut self,
+        key: &str,
+        tree: &Tree,
+        to: Money,
+        step_bp: i64,
+        not_before: Option<Moment>,
+        actions: &mut Vec<Draft>,
+    ) -> Result<(), Refusal> {
+        let wanted: Vec<Money> = match tree.campaign.daily_budget {
+            Some(_) => vec![to],
+            None => scaled(tree, to)?.into_iter().map(|(_, budget)| budget).collect(),
+        };
+        let several = self.parts.len() > 1;
+        for (i, ((object, kind, budget), wanted)) in self.parts.iter_mut().zip(wanted).enumerate() {
+            let most = raised(budget.minor(), step_bp);
+            let after = Money::from_minor(wanted.minor().min(most), to.currency());
+            if after == *budget {
+                continue;
+            }
+            let value = budget.minor().to_string();
+            let expects = vec![
+                Expectation {
+                    object: object.clone(),
+                    kind: *kind,
+                    aspect: Aspect::DailyBudget,
+                    value,
+                },
+                super::untouched(tree, Aspect::Tree),
+            ];
+            let reason = format!("daily budget of {} from {budget} to {after}", object.template());
+            let op = Op::SetDailyBudget { object: object.clone(), kind: *kind, to: after };
+            let key =
+                if several { format!("{key}.{}", i.saturating_add(1)) } else { key.to_owned() };
+            actions.push(Draft { key, op, expects, not_before, reason });
+            *budget = after;
+        }
+        Ok(())
+    }
+}
 
 /// The tree's ad-set budgets in the same proportions, summing to `total`; empty for a campaign budget.
 pub fn scaled(tree: &Tree, total: Money) -> Result<Vec<(AdSetId, Money)>, Refusal> {
@@ -129,19 +206,30 @@ mod tests {
         Money::from_minor(minor, "EUR".parse::<Currency>().unwrap())
     }
 
+    fn daily(n: i64) -> Moment {
+        Moment::from_millis(n * DAY_MS)
+    }
+
     proptest::proptest! {
         #[test]
-        fn no_raise_exceeds_its_step_and_the_ramp_ends_where_it_should(
+        fn no_step_exceeds_its_share_or_half_a_week_before_and_the_ramp_ends_where_it_should(
             from in 100_i64..100_000, to in 100_i64..100_000, cap in 20_i64..100_000,
         ) {
-            let Ok(steps) = ramp(eur(from), eur(to), &shifting(), Some(eur(cap)), Moment::from_millis(0)) else {
+            let Ok(steps) = ramp(eur(from), eur(to), &shifting(), Some(eur(cap)), daily) else {
                 return Ok(());
             };
             let mut before = from;
+            let mut past: Vec<(Moment, i64)> = Vec::new();
             for step in &steps {
-                let change = (step.to.minor() - before).abs();
-                proptest::prop_assert!(change * 10_000 <= before * 2_000);
-                proptest::prop_assert!(change <= cap);
+                let change = step.to.minor() - before;
+                proptest::prop_assert!(change * 10_000 <= before * 2_000, "a raise rounds down");
+                proptest::prop_assert!(-change * 10_000 < before * 2_000 + 10_000, "a cut rounds up");
+                proptest::prop_assert!(change.abs() <= cap);
+                past.push((step.at, before));
+                let week = past.iter().filter(|(t, _)| step.at.since(*t) < 7 * DAY_MS);
+                let (count, base) = (week.clone().count(), week.map(|(_, b)| *b).min().unwrap());
+                proptest::prop_assert!(change < 0 || step.to.minor() * 10_000 <= base * 15_000);
+                proptest::prop_assert!(count <= 3, "{} changes in seven days", count);
                 before = step.to.minor();
             }
             proptest::prop_assert_eq!(before, to);
@@ -149,15 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn raises_keep_their_distance_and_their_number_per_week() {
-        let steps =
-            ramp(eur(5_000), eur(10_000), &shifting(), None, Moment::from_millis(0)).unwrap();
-        for pair in steps.windows(2) {
-            assert!(pair[1].at.since(pair[0].at) >= 48 * HOUR_MS);
-        }
-        for (i, step) in steps.iter().enumerate() {
-            let week = steps[i..].iter().filter(|s| s.at.since(step.at) < 7 * DAY_MS).count();
-            assert!(week <= 3, "{week} raises within seven days");
+    fn raises_keep_their_distance() {
+        let steps = ramp(eur(5_000), eur(10_000), &shifting(), None, daily).unwrap();
+        let days: Vec<i64> = steps.iter().map(|s| s.at.millis() / DAY_MS).collect();
+        let budgets: Vec<i64> = steps.iter().map(|s| s.to.minor()).collect();
+        assert_eq!(budgets.last(), Some(&10_000));
+        for pair in days.windows(2) {
+            assert!(pair[1] - pair[0] >= 3, "{days:?}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! whole, naming the object.
 
 pub(super) mod account;
+pub(super) mod activity;
 pub(super) mod ad;
 pub(super) mod adset;
 pub(super) mod campaign;

@@ -1,0 +1,148 @@
+//! Hands off what somebody else edited: the climb is held until a person returns it (`rungwise climb resume`).
+//!
+//! While a test runs, everything in both campaigns stays as it was when the test began, but for what our own plans set.
+//! The baseline is one digest per object, kept as a note; the door compares again before each write, see
+//! [`crate::domain::likeness`].
+
+use serde_json::json;
+
+use crate::{
+    app::{Desk, Result, journal, lines::climb_of, propose::climb_row},
+    domain::{
+        CampaignId, ClimbId, Status, Tree, Zone,
+        climb::{Climb, Event, RouteKind, State, Step, Test},
+        likeness::{Likeness, differences, likeness},
+    },
+    ports::{Clock, MetaRead, Record, Store},
+};
+
+/// Differences named in one sentence, at most.
+const NAMED: usize = 4;
+
+fn baseline_key(campaign: &CampaignId) -> String {
+    format!("likeness:{campaign}")
+}
+
+fn race_key(climb: &ClimbId) -> String {
+    format!("raced:{climb}")
+}
+
+/// Remembers that somebody edited an object of a climb while it was written; the next pass holds the climb.
+pub fn raced(climb: &ClimbId, why: &str) -> Record {
+    Record::Note { key: race_key(climb), value: why.to_owned() }
+}
+
+/// Holds every running climb whose campaigns somebody else has changed; says which.
+pub async fn watch<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    trees: &[Tree],
+) -> Result<Vec<String>> {
+    let mut alarms = Vec::new();
+    for row in desk.store.climbs(true).await? {
+        let climb = climb_of(&row)?;
+        let Some(test) = climb.state.test().cloned() else { continue };
+        let mut what = raced_before(desk, &climb.id).await?;
+        what.extend(edited(desk, &climb, &test, trees).await?);
+        if what.is_empty() || climb.held.is_some() {
+            continue;
+        }
+        what.truncate(NAMED);
+        let what = what.join("; ");
+        alarms.push(hold(desk, &climb, &what).await?);
+    }
+    Ok(alarms)
+}
+
+async fn raced_before<S: Store, R, C>(
+    desk: Desk<'_, S, R, C>,
+    climb: &ClimbId,
+) -> Result<Vec<String>> {
+    let key = race_key(climb);
+    let Some(why) = desk.store.note(&key).await?.filter(|why| !why.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    desk.store.commit(vec![Record::Note { key, value: String::new() }]).await?;
+    Ok(vec![why])
+}
+
+/// What differs from the baseline and from the budgets of the test. The baseline moves on as soon as it was told, so
+/// that a climb a person returns starts from what is there.
+async fn edited<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+    test: &Test,
+    trees: &[Tree],
+) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    let mut batch = Vec::new();
+    for id in [&climb.incumbent, &test.challenger] {
+        let Some(tree) = trees.iter().find(|t| t.campaign.id == *id) else {
+            told.push(format!("campaign {id} is gone or can no longer be read"));
+            continue;
+        };
+        let now = likeness(tree, true);
+        let key = baseline_key(id);
+        let before = desk.store.note(&key).await?;
+        let before = before.and_then(|text| serde_json::from_str::<Likeness>(&text).ok());
+        if before.as_ref() != Some(&now) {
+            let value = serde_json::to_string(&now).expect("digests have only text keys");
+            batch.push(Record::Note { key, value });
+        }
+        told.extend(before.map(|before| differences(&before, &now)).unwrap_or_default());
+    }
+    if !batch.is_empty() {
+        desk.store.commit(batch).await?;
+    }
+    told.extend(money_changed(climb, test, trees));
+    Ok(told)
+}
+
+/// Switches and budgets of a test that waits for nothing: only somebody else can have moved them.
+fn money_changed(climb: &Climb, test: &Test, trees: &[Tree]) -> Vec<String> {
+    let quiet = climb.pending.is_none()
+        && matches!(
+            climb.state,
+            State::Warming { .. } | State::Comparing { .. } | State::Probation { .. }
+        );
+    if !quiet {
+        return Vec::new();
+    }
+    let mut told = Vec::new();
+    let placed = test.route.kind == RouteKind::Placement;
+    let arms = [
+        ("incumbent", &climb.incumbent, test.incumbent_budget, !placed),
+        ("challenger", &test.challenger, test.challenger_budget, true),
+    ];
+    for (arm, id, budget, runs) in arms {
+        let Some(tree) = trees.iter().find(|t| t.campaign.id == *id) else { continue };
+        let on = tree.campaign.status == Status::Active;
+        if on != runs {
+            told.push(format!("the {arm} was switched to {}", tree.campaign.status));
+        } else if runs && tree.daily_budget_when_on() != Some(budget) {
+            let is = tree.daily_budget_when_on();
+            let is = is.map_or_else(|| "gone".to_owned(), |b| b.to_string());
+            told.push(format!("the daily budget of the {arm} is {is}, not {budget}"));
+        }
+    }
+    told
+}
+
+/// Takes the hands off one climb; the sentence for people.
+pub async fn hold<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+    what: &str,
+) -> Result<String> {
+    let now = desk.clock.now();
+    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
+    let today = zone.unwrap_or_else(Zone::utc).day_of(now);
+    let step = Step::Drift { what: format!("somebody else changed it: {what}") };
+    let (next, _) = climb.on(&Event::Decided { step, today });
+    let body = json!({ "climb": climb.id, "state": climb.state.as_str(), "what": what });
+    let link = journal::audit(now, "hands_off", desk.actor, body);
+    desk.store.commit(vec![Record::Climb(climb_row(&next, now)), link]).await?;
+    Ok(format!(
+        "{}: hands off, somebody else changed it: {what}; `rungwise climb resume {}` returns it",
+        climb.id, climb.id
+    ))
+}

@@ -1,0 +1,225 @@
+//! What guard rails do by themselves in the safety direction: end a test, pause what a stuck climb left running, put
+//! leftovers away.
+//!
+//! Like everything else it goes through a plan and the one door. A guard rail's own yes lets only lowering writes out;
+//! whatever would raise in such a plan waits for a person.
+
+use serde_json::json;
+
+use crate::{
+    app::{Desk, Result, commands, journal, lines::climb_of},
+    domain::{
+        CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, Status, Tree,
+        climb::{Climb, Command, RouteKind, State},
+        plan::{
+            Action, Aspect, Expectation, GUARD, MoneyAtRisk, ObjectKind, Op, Plan, PlanKind,
+            Target, op_key,
+        },
+    },
+    ports::{Clock, MetaRead, Record, Store, store::PlanRow},
+};
+
+/// Attempts to undo one thing; after that only a person goes on.
+pub const MAX_UNDO: usize = 6;
+
+/// Ends the running test of a climb in the name of a guard rail: the challenger is paused at once.
+pub async fn end_test<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+    rail: &str,
+    why: &str,
+    alarms: &mut Vec<String>,
+) -> Result<bool> {
+    let tested = climb.state.test().is_some_and(|t| t.route.kind != RouteKind::Placement);
+    if !tested || !matches!(climb.state, State::Warming { .. } | State::Comparing { .. }) {
+        return Ok(false);
+    }
+    let asked_by = DecisionId::new(format!("guard-{rail}-{}", climb.id)).expect("a legal id");
+    let by = format!("{GUARD}{rail}");
+    let order = commands::Order {
+        command: Command::Abort,
+        word: "climb_abort",
+        by: &by,
+        note: why,
+        asked_by: &asked_by,
+    };
+    let answer = commands::carry(desk, climb, &order, alarms).await?;
+    let at = desk.clock.now();
+    let body = json!({ "climb": climb.id, "rail": rail, "why": why, "answer": answer });
+    desk.store.commit(vec![journal::audit(at, "stood_down", desk.actor, body)]).await?;
+    alarms.push(format!("{}: the test is ended by a guard rail ({rail}): {why}", climb.id));
+    Ok(true)
+}
+
+/// One lowering write of a guard rail.
+#[derive(Debug)]
+pub struct Lowering<'a> {
+    /// Whose climb.
+    pub climb: &'a ClimbId,
+    /// Whose line.
+    pub line: &'a LineId,
+    /// Which guard rail, e.g. `sweep`.
+    pub rail: &'a str,
+    /// One line for people.
+    pub title: String,
+    /// Why.
+    pub why: String,
+    /// The write.
+    pub op: Op,
+    /// The value its object must still have.
+    pub expects: Vec<Expectation>,
+}
+
+/// Files a plan of one lowering write, with the guard rail's yes. None when it was tried often enough.
+pub async fn lower<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    wish: Lowering<'_>,
+) -> Result<Option<PlanRow>> {
+    let object = wish.op.edits().map(|(t, _)| t.template()).unwrap_or_default();
+    let decision = DecisionId::new(format!("guard-{}-{object}", wish.rail)).expect("a legal id");
+    let mut tries = 0_usize;
+    for row in desk.store.plans(false, u32::MAX).await? {
+        if row.climb != *wish.climb || crate::app::views::plan_of(&row)?.decision != decision {
+            continue;
+        }
+        if row.end.is_none() {
+            return Ok(None);
+        }
+        tries = tries.saturating_add(1);
+    }
+    if tries >= MAX_UNDO {
+        return Ok(None);
+    }
+    let (now, install) = (desk.clock.now(), desk.store.install_id().await?);
+    let attempt = u32::try_from(tries).unwrap_or(u32::MAX);
+    let currency = desk.store.account(desk.meta.account_id()).await?.map(|a| a.currency);
+    let zero = Money::zero(currency.unwrap_or_else(|| "USD".parse().expect("a currency code")));
+    let key = format!("{}.{object}", wish.rail);
+    let by = format!("{GUARD}{}", wish.rail);
+    let plan = Plan {
+        version: 1,
+        account: desk.meta.account_id().clone(),
+        line: wish.line.clone(),
+        climb: wish.climb.clone(),
+        kind: PlanKind::CleanUp,
+        decision,
+        parent: String::new(),
+        requested_by: by.clone(),
+        created: now,
+        expires: now.plus(DAY_MS),
+        title: wish.title,
+        reasons: vec![wish.why.clone()],
+        money: MoneyAtRisk {
+            extra_per_day: zero,
+            extra_total: zero,
+            worst_regret: zero,
+            reversible: "nothing is deleted".to_owned(),
+        },
+        actions: vec![Action {
+            op_key: op_key(&install, wish.climb, attempt, PlanKind::CleanUp, &key),
+            key,
+            request: desk.meta.template(&wish.op),
+            op: wish.op,
+            expects: wish.expects,
+            not_before: None,
+            reason: wish.why,
+        }],
+    };
+    let row = PlanRow {
+        hash: plan.hash(),
+        line: plan.line.clone(),
+        climb: plan.climb.clone(),
+        kind: plan.kind,
+        created: plan.created,
+        expires: plan.expires,
+        bytes: plan.bytes(),
+        end: None,
+    };
+    let body = json!({
+        "plan": row.hash.as_str(), "kind": plan.kind.as_str(), "climb": plan.climb, "title": plan.title,
+        "writes": 1, "expires": plan.expires.rfc3339(), "decision": plan.decision, "money": plan.money,
+    });
+    let link = journal::audit(now, "plan_filed", desk.actor, body);
+    desk.store.commit(vec![Record::Plan(row.clone()), link]).await?;
+    commands::approve(desk, &row, &by, "a guard rail's own yes: it only lowers").await?;
+    Ok(Some(row))
+}
+
+/// The expectation that an object has a switch in a position.
+pub fn switched(object: &Target, kind: ObjectKind, to: &Status) -> Expectation {
+    let value = to.as_str().to_owned();
+    Expectation { object: object.clone(), kind, aspect: Aspect::Status, value }
+}
+
+/// A stuck climb is loud in every pass, and nothing that was created for it runs on. A placement is left on: it carries
+/// the line.
+pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    trees: &[Tree],
+    alarms: &mut Vec<String>,
+) -> Result<()> {
+    for row in desk.store.climbs(true).await? {
+        let climb = climb_of(&row)?;
+        let State::Stuck { why } = &climb.state else { continue };
+        alarms.push(format!(
+            "{}: STUCK: {why}; see \"Stuck\" in the runbook, then `rungwise climb abort {}`",
+            climb.id, climb.id
+        ));
+        for id in created_by(desk, &climb).await? {
+            let on =
+                trees.iter().any(|t| t.campaign.id == id && t.campaign.status == Status::Active);
+            if !on {
+                continue;
+            }
+            let object = Target::from(&id);
+            let (kind, to) = (ObjectKind::Campaign, Status::Paused);
+            let expects = vec![switched(&object, kind, &Status::Active)];
+            let wish = Lowering {
+                climb: &climb.id,
+                line: &climb.line,
+                rail: "stuck",
+                title: format!("Pause {id}: its climb is stuck"),
+                why: why.clone(),
+                op: Op::SetStatus { object, kind, to },
+                expects,
+            };
+            if lower(desk, wish).await?.is_none() {
+                alarms.push(format!("{}: campaign {id} is still on; pause it by hand", climb.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Campaigns a climb has created for tests.
+async fn created_by<S: Store, R, C>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+) -> Result<Vec<CampaignId>> {
+    let (mut created, mut placed) = (Vec::new(), false);
+    for row in desk.store.plans(false, u32::MAX).await? {
+        if row.climb != climb.id {
+            continue;
+        }
+        match row.kind {
+            PlanKind::Clone => {
+                let intents = desk.store.intents(Some(&row.hash)).await?;
+                let campaigns =
+                    intents.into_iter().filter(|i| i.creates == Some(ObjectKind::Campaign));
+                created.extend(campaigns.filter_map(|i| CampaignId::new(i.object?.as_str()).ok()));
+            }
+            PlanKind::Activate => {
+                let plan = crate::app::views::plan_of(&row)?;
+                placed |= !plan.actions.iter().any(|a| matches!(a.op, Op::CreatePauseRule { .. }));
+            }
+            _ => {}
+        }
+    }
+    Ok(if placed { Vec::new() } else { created })
+}
+
+/// When a note last said that something was done, if it did.
+pub(crate) async fn last<S: Store>(store: &S, key: &str) -> Result<Option<Moment>> {
+    let text = store.note(key).await?;
+    Ok(text.and_then(|t| t.parse::<i64>().ok()).map(Moment::from_millis))
+}
