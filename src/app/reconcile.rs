@@ -56,13 +56,11 @@ pub async fn reconcile<S: Store, R: MetaRead, C: Clock>(
             continue;
         }
         let Ok(plan) = serde_json::from_slice::<Plan>(&row.bytes) else { continue };
-        let owned = match &owned {
-            Some(owned) => owned,
-            None => {
-                let all = desk.store.intents(None).await?;
-                owned.insert(all.into_iter().filter_map(|i| i.object).collect())
-            }
-        };
+        if owned.is_none() {
+            let all = desk.store.intents(None).await?;
+            owned = Some(all.into_iter().filter_map(|i| i.object).collect());
+        }
+        let owned = owned.as_deref().unwrap_or_default();
         let bindings: Bindings =
             intents.iter().filter_map(|i| Some((i.action.clone(), i.object.clone()?))).collect();
         for intent in doubtful {

@@ -308,7 +308,7 @@ where
         match apply::apply(desk, &mut door, &row).await {
             Ok(_) => {}
             Err(AppError::Meta(e)) => {
-                tracing::warn!("cannot carry out {}: {e}", row.hash.plan_id())
+                tracing::warn!("cannot carry out {}: {e}", row.hash.plan_id());
             }
             Err(e) => return Err(e),
         }

@@ -655,11 +655,13 @@ impl ApprovedPlan {
         by.dedup();
         let need = quorum.max(1);
         let guards = by.iter().filter(|name| name.starts_with(GUARD)).count();
-        let people =
-            |name: &&String| !name.starts_with(GUARD) && !(need > 1 && **name == plan.requested_by);
-        let have = by.iter().filter(people).count();
+        let counts = |name: &&String| {
+            let asked_for_it = need > 1 && **name == plan.requested_by;
+            !name.starts_with(GUARD) && !asked_for_it
+        };
+        let have = by.iter().filter(counts).count();
         let may_raise = have >= need;
-        let asked = by.iter().any(|name| *name == plan.requested_by);
+        let asked = by.contains(&plan.requested_by);
         if !may_raise && guards == 0 && !(asked && plan.kind.only_lowers()) {
             return Err(NotApproved::Quorum { id, have, need });
         }

@@ -98,7 +98,7 @@ proptest! {
         prop_assert!(altered(ask(&other.bytes(), &hash, &hash)));
         let moved = matches!(ask(&other.bytes(), &other.hash(), &hash), Err(NotApproved::OtherHash { .. }));
         prop_assert!(moved);
-        let mut flipped = bytes.clone();
+        let mut flipped = bytes;
         let at = byte.index(flipped.len());
         flipped[at] ^= 1 << bit;
         prop_assert!(altered(ask(&flipped, &hash, &hash)));

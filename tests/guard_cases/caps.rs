@@ -51,6 +51,7 @@ fn budget(to: i64) -> Action {
 /// A Monday, 00:00 UTC.
 const MONDAY: i64 = 1_767_571_200_000;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that may be wrong")]
 struct Case {
     policy: Policy,
     kind: PlanKind,
@@ -213,7 +214,9 @@ fn the_switch_stops_everything_but_the_pauses_the_policy_asks_for() {
 
 #[test]
 fn what_forbids_raises_leaves_the_safety_direction_open() {
-    let closed: [(fn(&mut Case), fn(&Blocked) -> bool); 3] = [
+    type Close = fn(&mut Case);
+    type Named = fn(&Blocked) -> bool;
+    let closed: [(Close, Named); 3] = [
         (|c| c.no_raises = true, |b| matches!(b, Blocked::NoRaises(_))),
         (|c| c.closed = true, |b| matches!(b, Blocked::Closed(_))),
         (|c| c.may_raise = false, |b| matches!(b, Blocked::LowersOnly)),

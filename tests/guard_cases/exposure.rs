@@ -1,5 +1,10 @@
 //! The exposure formula against a slow adversary that spends whatever Meta's rules let it, as soon as they do.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "the adversary is exact to a cent, which is enough"
+)]
+
 use proptest::prelude::*;
 use rungwise::domain::{
     CampaignId, Day, Moment, Zone,
@@ -52,7 +57,7 @@ fn adversary(first: i64, steps: &[(Moment, i64)], from: Moment, to: Moment, zone
 }
 
 fn timeline(first: i64, steps: &[(Moment, i64)]) -> Timeline {
-    steps.iter().fold(Timeline::constant(first), |t, (at, minor)| t.clone().then(*at, *minor))
+    steps.iter().fold(Timeline::constant(first), |t, (at, minor)| t.then(*at, *minor))
 }
 
 fn zones() -> impl Strategy<Value = Zone> {
@@ -68,8 +73,7 @@ fn histories() -> impl Strategy<Value = (i64, i64, Vec<(i64, i64)>, i64)> {
 }
 
 fn cases() -> ProptestConfig {
-    let asked = std::env::var("RUNGWISE_CASES").ok().and_then(|n| n.parse().ok());
-    ProptestConfig::with_cases(asked.unwrap_or(200).min(20_000))
+    ProptestConfig::with_cases(u32::try_from(super::paper::cases(200).min(20_000)).unwrap_or(200))
 }
 
 proptest! {
