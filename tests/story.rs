@@ -15,6 +15,9 @@ mod people;
 #[path = "story_cases/propose.rs"]
 mod propose;
 #[cfg(test)]
+#[path = "story_cases/rails.rs"]
+mod rails;
+#[cfg(test)]
 #[path = "story_cases/refused.rs"]
 mod refused;
 #[cfg(test)]
