@@ -787,8 +787,13 @@ async fn split_tests_are_made_read_and_ended() {
     assert_eq!(code(&study(cells(5)).await).0, 100);
     assert_eq!(code(&study(cells(60)).await).0, 100);
     let id = created(&study(cells(50)).await);
-    let read = client.get("ACT/ad_studies", &[("fields", "name,cells,start_time")]).await;
-    assert_eq!(read["data"][0]["cells"][0]["campaigns"]["data"][0]["id"], a.as_str());
+    let fields = "name,cells{id,treatment_percentage,campaigns{id,name}},start_time";
+    let read = client.get("ACT/ad_studies", &[("fields", fields)]).await;
+    let cell = &read["data"][0]["cells"]["data"][0];
+    assert_eq!(
+        (&cell["treatment_percentage"], &cell["campaigns"]["data"][0]["id"]),
+        (&json!(50), &json!(a))
+    );
     assert_eq!(client.get(&format!("{a}/ad_studies"), &[]).await["data"][0]["id"], id.as_str());
     client.any(Method::Delete, &id, &[]).await;
     assert!(client.get(&id, &[("fields", "canceled_time")]).await["canceled_time"].is_string());

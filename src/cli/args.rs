@@ -334,12 +334,38 @@ pub struct Sandbox {
     pub what: SandboxWhat,
 }
 
+/// How strict the rehearsal world is.
+#[derive(Debug, ClapArgs)]
+pub struct SandboxRules {
+    /// Refuse what breaks Meta's specification: unknown fields, wrong types, unknown values
+    #[arg(long)]
+    pub strict: bool,
+    /// Enforce the call limits of an access tier: limited or full; left out, usage is told and nothing refused
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<String>,
+    /// Refuse calls without appsecret_proof
+    #[arg(long)]
+    pub require_proof: bool,
+    /// Changes the budget of an ad set may see in an hour
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub budget_changes: usize,
+    /// Milliseconds until a new object can be read
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub read_lag: i64,
+    /// Language of the business, for the suffix of copies (de_DE)
+    #[arg(long, default_value = "en_US")]
+    pub locale: String,
+    /// Faults on the way, drawn from this seed
+    #[arg(long, value_name = "SEED")]
+    pub faults: Option<u64>,
+}
+
 /// `sandbox …`.
 #[derive(Debug, Subcommand)]
 pub enum SandboxWhat {
     /// Serve the rehearsal world over HTTP, for any Graph client
     #[command(
-        after_help = "Examples:\n  rungwise sandbox serve\n  rungwise sandbox serve --addr 127.0.0.1:8199 --seed 3 --json\n  curl -X POST localhost:8199/_sandbox/advance -d '{\"seconds\":86400}'"
+        after_help = "Examples:\n  rungwise sandbox serve\n  rungwise sandbox serve --addr 127.0.0.1:8199 --seed 3 --json\n  curl -X POST localhost:8199/_sandbox/advance -d '{\"seconds\":86400}'\n  curl -X POST localhost:8199/_sandbox/faults -d '{\"match\":\"/insights\",\"code\":80000,\"subcode\":2446079}'"
     )]
     Serve {
         /// Loopback address and port; port 0 takes a free one
@@ -357,6 +383,9 @@ pub enum SandboxWhat {
         /// Start at this time instead of now (2026-01-05T08:00:00Z)
         #[arg(long, value_name = "TIME")]
         start: Option<String>,
+        /// How strict it is
+        #[command(flatten)]
+        rules: SandboxRules,
     },
 }
 

@@ -9,20 +9,26 @@ use crate::{
     domain::Moment,
     ports::{Clock, SystemClock},
     sandbox::{
-        self, Options, Sandbox, Scenario, Town, TownPlan, http::ServeOptions, market::MarketParams,
+        self, FaultMix, Options, Sandbox, Scenario, Tier, Town, TownPlan, http::ServeOptions,
+        market::MarketParams,
     },
 };
 
 /// Runs it until it is killed.
 pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> Ended {
-    let args::SandboxWhat::Serve { addr, seed, speed, scenario, start } = &command.what;
+    let args::SandboxWhat::Serve { addr, seed, speed, scenario, start, rules } = &command.what;
     let start = match start {
         Some(text) => text.parse::<Moment>().map_err(|e| {
             Failure::new(Ending::Usage, e.to_string(), "write --start 2026-01-05T08:00:00Z")
         })?,
         None => SystemClock.now(),
     };
-    let world = world(scenario, *seed, start)?;
+    let mut scenario = named(scenario)?.seeded(*seed).starting(start);
+    scenario.drafts = DRAFTS.to_vec();
+    let world = ruled(scenario, options(rules)?);
+    if let Some(seed) = rules.faults {
+        world.set_faults(FaultMix::new(seed));
+    }
     let bad = |e: std::io::Error| {
         Failure::new(
             Ending::Usage,
@@ -60,9 +66,36 @@ pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> En
     Ok(Ending::Done)
 }
 
-/// A world by the name of its scenario.
-pub fn world(scenario: &str, seed: u64, start: Moment) -> Result<Sandbox, Failure> {
-    let scenario = match scenario {
+/// Campaigns that recordings of public clients put ad sets into; here they stand empty and paused.
+const DRAFTS: [u64; 3] =
+    [120_219_999_999_990_002, 120_219_999_999_990_008, 120_219_999_999_990_085];
+
+/// The rules of the command line as options of the world.
+fn options(rules: &args::SandboxRules) -> Result<Options, Failure> {
+    let tier = match rules.tier.as_deref() {
+        None => None,
+        Some("limited") => Some(Tier::Limited),
+        Some("full") => Some(Tier::Full),
+        Some(other) => {
+            let what = format!("there is no access tier {other:?}");
+            return Err(Failure::new(Ending::Usage, what, "limited or full"));
+        }
+    };
+    Ok(Options {
+        tier: tier.unwrap_or_default(),
+        enforce_limits: tier.is_some(),
+        strict: rules.strict,
+        require_proof: rules.require_proof,
+        budget_changes_per_hour: rules.budget_changes,
+        list_lag_ms: rules.read_lag.max(0),
+        locale: rules.locale.clone(),
+        ..Options::default()
+    })
+}
+
+/// A scenario by its name.
+fn named(scenario: &str) -> Result<Scenario, Failure> {
+    Ok(match scenario {
         "default" => Scenario::default(),
         "demo" => Scenario::stuck_at_purchase(),
         "lead_gen" => Scenario::lead_generation(),
@@ -75,16 +108,20 @@ pub fn world(scenario: &str, seed: u64, start: Moment) -> Result<Sandbox, Failur
                 "default, demo, lead_gen or custom_conversion",
             ));
         }
-    };
-    Ok(populate(scenario.seeded(seed).starting(start)))
+    })
 }
 
 /// A scenario with the seeded market as its audience.
 pub fn populate(scenario: Scenario) -> Sandbox {
+    ruled(scenario, Options::default())
+}
+
+/// The same under rules of one's own.
+fn ruled(scenario: Scenario, options: Options) -> Sandbox {
     let opening = scenario.zone.day_of(scenario.start);
     let plan = TownPlan { base: MarketParams::stuck_at_purchase(), spread: SPREAD, opening };
     let town = Town::new(scenario.seed, plan);
-    Sandbox::with(scenario, Options::default(), Box::new(town))
+    Sandbox::with(scenario, options, Box::new(town))
 }
 
 /// How much markets of different seeds differ.

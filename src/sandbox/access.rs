@@ -23,6 +23,11 @@ fn proof(secret: &str, token: &str) -> String {
 }
 
 impl World {
+    /// The proof that goes with the token.
+    pub(super) fn own_proof(&self) -> String {
+        let c = &self.credentials;
+        proof(c.app_secret.expose_secret(), c.access_token.expose_secret())
+    }
     /// Takes token and proof out of the parameters and checks them; returns the token.
     pub(super) fn admit(
         &self,
@@ -53,6 +58,10 @@ impl World {
         let secret = self.credentials.app_secret.expose_secret();
         match given {
             Some(text) if text != proof(secret, &token) => Err(Refusal::proof()),
+            None if self.options.require_proof => {
+                let text = "API calls from the server require an appsecret_proof argument";
+                Err(Refusal::new(100, text))
+            }
             _ => Ok(token),
         }
     }

@@ -107,28 +107,49 @@ impl World {
         let edge = |name: &str, default: i64| bound(&call.params, name, default);
         let since = edge("since", self.now.plus(-7 * DAY_MS).seconds());
         let until = edge("until", self.now.seconds() + 1);
-        let wanted = call.params.text("oid").and_then(|t| t.parse::<Id>().ok()).or(of);
+        let oid = call.params.text("oid").and_then(|t| t.parse::<Id>().ok()).or(of);
+        let mut wanted: Vec<Id> = oid.into_iter().collect();
+        let more = call.params.list("extra_oids").unwrap_or_default();
+        wanted.extend(more.iter().filter_map(|t| t.parse::<Id>().ok()));
+        let by = call.params.text("uid");
+
         let children = call.params.flag("add_children").unwrap_or(false);
         let category = call.params.text("category");
         let matches = |a: &&Activity| {
             let parent = self.nodes.get(&a.object).map_or((0, 0), |n| (n.campaign, n.adset));
-            let mine = wanted.is_none_or(|id| {
-                id == a.object || (children && (id == parent.0 || id == parent.1))
-            });
+            let mine = wanted.is_empty()
+                || wanted.iter().any(|id| {
+                    *id == a.object || (children && (*id == parent.0 || *id == parent.1))
+                });
+            let mine = mine && by.as_deref().is_none_or(|u| u == self.credentials.user_id);
             let kind = category.as_deref().is_none_or(|c| match c {
                 "BUDGET" => a.event.contains("budget"),
                 "STATUS" => a.event.contains("run_status"),
                 "CAMPAIGN" => a.kind == Kind::Campaign,
                 "AD_SET" => a.kind == Kind::AdSet,
                 "AD" => a.kind == Kind::Ad,
+                "BID" => a.event.contains("bid"),
+                "TARGETING" => a.event.contains("target_spec"),
+                "DATE" => a.event.contains("duration") || a.event.contains("schedule"),
+                "ACCOUNT" | "AUDIENCE" | "AD_KEYWORDS" => false,
                 _ => true,
             });
             mine && kind && (since..=until).contains(&a.at.seconds())
         };
         let mut found: Vec<&Activity> = self.activities.iter().filter(matches).collect();
         found.sort_by_key(|a| std::cmp::Reverse(a.at));
-        page(call, found.into_iter().map(|a| self.activity(a)).collect(), 25, None)
+        let shown = |a: &Activity| only(call, self.activity(a));
+        page(call, found.into_iter().map(shown).collect(), 25, None)
     }
+}
+
+/// Only the fields asked for; without a list Meta tells time, type and a translation.
+fn only(call: &Call, mut shown: Value) -> Value {
+    let fields = call.params.list("fields").filter(|l| !l.is_empty());
+    if let (Some(fields), Value::Object(map)) = (fields, &mut shown) {
+        map.retain(|name, _| fields.contains(name));
+    }
+    shown
 }
 
 /// A time bound as unix seconds or any timestamp.

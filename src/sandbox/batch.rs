@@ -35,6 +35,7 @@ impl World {
         if ads.count() > MOST_ADS {
             return Err(Refusal::new(100, "(#100) At most 10 ads can be created in one batch"));
         }
+        let bare = call.params.flag("include_headers") == Some(false);
         let mut named: BTreeMap<String, Value> = BTreeMap::new();
         let mut out = Vec::new();
         for entry in &entries {
@@ -45,7 +46,10 @@ impl World {
             }
             let omit = name.is_some() && entry["omit_response_on_success"] != json!(false);
             let failed = answer.is_err();
-            let shown = self.envelope(answer);
+            let mut shown = self.envelope(answer);
+            if let (true, Value::Object(map)) = (bare, &mut shown) {
+                map.remove("headers");
+            }
             // A named entry is left out when it succeeded, unless asked for.
             out.push(if omit && !failed && entry.get("omit_response_on_success").is_some() {
                 Value::Null
@@ -83,6 +87,9 @@ impl World {
         params.add_texts(form(query));
         params.add_texts(form(&text("body")));
         // The outer proof was checked with the outer token; an entry may bring its own token.
+        if !params.has("access_token") {
+            params.set("appsecret_proof", json!(self.own_proof()));
+        }
         self.answer(Incoming { method, path, params, bearer: Some(call.token.clone()) })
     }
     fn envelope(&mut self, answer: Answer) -> Value {
@@ -103,20 +110,35 @@ impl World {
 }
 
 /// Replaces `{result=name:$.id}` by what the named entry answered.
-fn resolve(text: &str, named: &BTreeMap<String, Value>) -> String {
+pub(super) fn resolve(text: &str, named: &BTreeMap<String, Value>) -> String {
     let mut out = text.to_owned();
     while let Some(start) = out.find("{result=") {
         let Some(length) = out[start..].find('}') else { return out };
         let inner = &out[start + 8..start + length];
         let (name, path) = inner.split_once(':').unwrap_or((inner, "$"));
-        let found = named.get(name).and_then(|body| {
-            let pointer = path.trim_start_matches('$').replace('.', "/");
-            body.pointer(&pointer)
-        });
-        let value = found.map(plain).unwrap_or_default();
+        let value = named.get(name).map(|body| picked(body, path)).unwrap_or_default();
         out.replace_range(start..=start + length, &value);
     }
     out
+}
+
+/// The values a JSONPath such as `$.id` or `$.data.*.id` leads to, comma-separated.
+fn picked(body: &Value, path: &str) -> String {
+    let mut found = vec![body];
+    for step in path.trim_start_matches('$').split(['.', '[', ']']).filter(|s| !s.is_empty()) {
+        found = found
+            .into_iter()
+            .flat_map(|value| match (step, value) {
+                ("*", Value::Array(items)) => items.iter().collect(),
+                ("*", Value::Object(map)) => map.values().collect(),
+                (_, Value::Array(items)) => {
+                    step.parse::<usize>().ok().and_then(|n| items.get(n)).into_iter().collect()
+                }
+                _ => value.get(step).into_iter().collect::<Vec<_>>(),
+            })
+            .collect();
+    }
+    found.into_iter().map(plain).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -127,5 +149,9 @@ mod tests {
     fn an_entry_can_refer_to_the_result_of_another() {
         let named = BTreeMap::from([("make".to_owned(), json!({"id": "12"}))]);
         assert_eq!(resolve("campaign_id={result=make:$.id}&a=1", &named), "campaign_id=12&a=1");
+        let list = json!({"data": [{"id": "1"}, {"id": "2"}]});
+        let named = BTreeMap::from([("all".to_owned(), list)]);
+        assert_eq!(resolve("?ids={result=all:$.data.*.id}", &named), "?ids=1,2");
+        assert_eq!(resolve("{result=all:$.data[1].id}", &named), "2");
     }
 }

@@ -33,6 +33,8 @@ impl World {
     }
     /// Puts a checked draft into the world, with its log entries.
     pub(super) fn settle(&mut self, draft: Node, event: &'static str) -> Id {
+        let mut draft = draft;
+        self.settle_labels(&mut draft);
         let mut fields = draft.fields;
         fields.retain(|_, v| !v.is_null());
         let id = self.create(draft.kind, (draft.campaign, draft.adset), fields);
@@ -56,6 +58,7 @@ impl World {
         categories(params.list("special_ad_categories").filter(|_| sent).as_deref())?;
         let mut draft = self.draft(Kind::Campaign);
         absorb(&mut draft, params, self.zone(), &CAMPAIGN)?;
+        self.known_labels(&draft)?;
         switch(draft.status())?;
         let known: Vec<Value> = params
             .list("special_ad_categories")
@@ -129,6 +132,7 @@ impl World {
         let mut draft = self.draft(Kind::AdSet);
         draft.campaign = campaign.id;
         absorb(&mut draft, params, self.zone(), &ADSET)?;
+        self.known_labels(&draft)?;
         switch(draft.status())?;
         if let Some(raw) = params.value("targeting").filter(|v| !v.is_object()) {
             return Err(Refusal::new(
@@ -203,6 +207,7 @@ impl World {
         let mut draft = self.draft(Kind::Ad);
         (draft.campaign, draft.adset) = (adset.campaign, adset.id);
         absorb(&mut draft, params, self.zone(), &AD)?;
+        self.known_labels(&draft)?;
         switch(draft.status())?;
         self.room_for_ad(adset.id)?;
         let creative = self.creative(&wanted)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
+    contract::node_of,
     errors::{Answer, Refusal},
     fields::requested,
     filters::{Filter, filters},
@@ -27,6 +28,7 @@ impl World {
         if id == self.credentials.business_id {
             return match edge {
                 "ad_studies" => self.list(call, self.all(Kind::Study)),
+                "adspixels" => self.list(call, self.all(Kind::Pixel)),
                 "owned_ad_accounts" | "client_ad_accounts" => self.my_accounts(call),
                 _ => page(call, Vec::new(), PAGE, None),
             };
@@ -34,10 +36,15 @@ impl World {
         let unknown = || Refusal::unknown("get", id);
         let number: Id = id.parse().map_err(|_| unknown())?;
         if self.reports.contains_key(&number) {
-            return if edge == "insights" {
-                self.report_rows(call, number)
-            } else {
-                Err(unknown())
+            return match edge {
+                "insights" => self.report_rows(call, number),
+                _ => Err(Refusal::nonexisting(edge, "AdReportRun")),
+            };
+        }
+        if self.sets.contains_key(&number) {
+            return match edge {
+                "requests" => self.list_requests(call, number),
+                _ => Err(Refusal::nonexisting(edge, "AdAsyncRequestSet")),
             };
         }
         if self.cell(id).is_some() {
@@ -59,12 +66,14 @@ impl World {
             "adlabels" => Kind::Label,
             "insights" => return self.insights(call, None),
             "activities" => return self.list_activities(call, None),
+            "asyncadrequestsets" => return self.list_sets(call),
+            "delivery_estimate" => return page(call, vec![self.delivery_estimate()], PAGE, None),
             "minimum_budgets" => return page(call, vec![self.minimum_budgets()], PAGE, None),
             "adrules_history" | "users" | "assigned_users" | "customaudiences" | "adimages"
             | "advideos" | "async_requests" | "saved_audiences" => {
                 return page(call, Vec::new(), PAGE, None);
             }
-            _ => return Err(Refusal::unknown_path(&format!("{}/{edge}", self.act()))),
+            _ => return Err(Refusal::nonexisting(edge, "AdAccount")),
         };
         self.list(call, self.all(kind))
     }
@@ -112,14 +121,21 @@ impl World {
                 n.fields.get("cells").is_some_and(|c| c.to_string().contains(&format!("\"{id}\"")))
             }),
             (Kind::Pixel, "stats") => return self.pixel_stats(call),
+            (Kind::CustomConversion, "stats") => return self.conversion_stats(call, node),
+            (Kind::AdSet, "delivery_estimate") => {
+                return page(call, vec![self.delivery_estimate()], PAGE, None);
+            }
+            (Kind::Label, "campaigns") => of(Kind::Campaign, &|n| Self::bears(n, id)),
+            (Kind::Label, "adsets") => of(Kind::AdSet, &|n| Self::bears(n, id)),
+            (Kind::Label, "ads") => of(Kind::Ad, &|n| Self::bears(n, id)),
+            (Kind::Label, "adcreatives") => of(Kind::Creative, &|n| Self::bears(n, id)),
             (Kind::Study, "cells") => {
-                let cells = node.fields.get("cells").and_then(Value::as_array).cloned();
-                return page(call, cells.unwrap_or_default(), PAGE, None);
+                return self.list_cells(call, node);
             }
             (Kind::Ad, "leads") | (Kind::Rule, "history") | (Kind::AdSet, "asyncadrequests") => {
                 return page(call, Vec::new(), PAGE, None);
             }
-            _ => return Err(Refusal::unknown_path(&format!("{id}/{edge}"))),
+            _ => return Err(Refusal::nonexisting(edge, node_of(node.kind))),
         };
         self.list(call, found)
     }
@@ -134,10 +150,12 @@ impl World {
         let asks =
             statuses.is_some() || conditions.iter().any(|f| f.field.ends_with("effective_status"));
         let now = self.now;
+        let since = call.params.int("updated_since")?.unwrap_or(i64::MIN);
         let keep = |n: &Arc<Node>| {
             let effective = self.effective(n);
             let gone = matches!(effective, "ARCHIVED" | "DELETED");
             n.visible <= now
+                && n.updated.seconds() >= since
                 && (asks || !gone)
                 && statuses.as_ref().is_none_or(|s| s.iter().any(|w| w == effective))
                 && conditions.iter().all(|f| self.condition(f, n))
@@ -180,6 +198,18 @@ impl World {
         let fields = requested(&call.params);
         let account = self.show_account(call, fields.as_deref())?;
         page(call, vec![account], PAGE, None)
+    }
+    /// What an audience could deliver. The daily curve and the budget guard are gone since 2026-10-27.
+    fn delivery_estimate(&self) -> Value {
+        let mut shown = json!({
+            "estimate_ready": true, "estimate_mau_lower_bound": 1_400_000, "estimate_mau_upper_bound": 1_700_000,
+        });
+        if self.legacy() {
+            shown["estimate_dau"] = json!(900_000);
+            shown["daily_outcomes_curve"] =
+                json!([{"spend": 0, "reach": 0, "impressions": 0, "actions": 0}]);
+        }
+        shown
     }
     fn minimum_budgets(&self) -> Value {
         let least = MIN_DAILY_BUDGET;

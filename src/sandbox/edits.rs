@@ -21,6 +21,8 @@ use crate::domain::{DAY_MS, HOUR_MS};
 /// A budget or bid that grows or shrinks beyond these factors in one step restarts learning. Meta says only that the
 /// size of the change matters; the figure is the one practitioners use.
 const LARGE_CHANGE: (f64, f64) = (0.8, 1.2);
+/// Changes of the account's spending limit in a day (Marketing API, "Rate limiting").
+const CAP_CHANGES: usize = 10;
 /// Pausing for this long and resuming restarts learning.
 const LONG_PAUSE_MS: i64 = 7 * DAY_MS;
 const STATUSES: [&str; 4] = ["ACTIVE", "PAUSED", "ARCHIVED", "DELETED"];
@@ -28,6 +30,9 @@ const STATUSES: [&str; 4] = ["ACTIVE", "PAUSED", "ARCHIVED", "DELETED"];
 impl World {
     /// `POST /{id}`.
     pub(super) fn edit_object(&mut self, call: &Call, id: &str) -> Answer {
+        if id == self.act() {
+            return self.edit_account(call);
+        }
         let unknown = || Refusal::unknown("post", id);
         let number: Id = id.parse().map_err(|_| unknown())?;
         let old = self.find(number).cloned().ok_or_else(unknown)?;
@@ -54,10 +59,19 @@ impl World {
                 new.set(field, value.clone());
             }
         }
+        if params.has("adlabels") {
+            self.known_labels(&new)?;
+            if !only_validates(call) {
+                self.settle_labels(&mut new);
+            }
+        }
         let changed: Vec<String> = changes(&old, &new);
         if matches!(old.kind, Kind::Campaign | Kind::AdSet | Kind::Ad) {
             one_of("status", new.status(), &STATUSES)?;
             self.still_editable(&old, &new, &changed)?;
+        }
+        if old.rejected {
+            still_rejected(&new, &changed)?;
         }
         match old.kind {
             Kind::Campaign => self.lawful_campaign_edit(call, &old, &new, &changed)?,
@@ -70,6 +84,26 @@ impl World {
         self.commit(&old, new, &changed);
         if old.kind == Kind::Campaign {
             self.rebudget(call, number)?;
+        }
+        Ok(success())
+    }
+    /// `POST /act_…`: the account's spending limit, at most ten times a day.
+    fn edit_account(&mut self, call: &Call) -> Answer {
+        let now = self.now;
+        if let Some(cap) = call.params.int("spend_cap")? {
+            if cap < 0 {
+                return Err(Refusal::new(100, "(#100) Param spend_cap must be an integer")
+                    .blaming("spend_cap"));
+            }
+            let (old, edits) = &mut self.account_cap;
+            edits.retain(|at| now.since(*at) < DAY_MS);
+            if cap != *old && edits.len() >= CAP_CHANGES {
+                return Err(super::catalogue::called(17, Some(1_885_172)));
+            }
+            if cap != *old {
+                *old = cap;
+                edits.push(now);
+            }
         }
         Ok(success())
     }
@@ -339,6 +373,18 @@ impl World {
         }
         Ok(success())
     }
+}
+
+/// A rejected ad can be renamed and put away; it is revived by nothing.
+fn still_rejected(new: &Node, changed: &[String]) -> Result<(), Refusal> {
+    let revived = changed.iter().any(|f| f == "status") && new.status() == "ACTIVE";
+    if revived {
+        return Err(super::catalogue::called(100, Some(2_490_468)));
+    }
+    if changed.iter().any(|f| f == "creative") {
+        return Err(super::catalogue::called(100, Some(2_490_427)));
+    }
+    Ok(())
 }
 
 /// Fields that differ.

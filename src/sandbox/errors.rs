@@ -20,6 +20,8 @@ pub(super) struct Detail {
     pub(super) user: Option<String>,
     pub(super) transient: bool,
     pub(super) blame: Option<String>,
+    /// `error_data` is an object rather than the same object as text.
+    pub(super) open_data: bool,
 }
 
 impl Deref for Refusal {
@@ -50,6 +52,7 @@ impl Refusal {
             user: None,
             transient: false,
             blame: None,
+            open_data: false,
         }))
     }
     /// `(#100) Invalid parameter` about one field, with text for the person.
@@ -62,9 +65,21 @@ impl Refusal {
     }
     /// A required parameter that is missing.
     pub(super) fn required(field: &str) -> Self {
-        let mut refusal = Self::new(100, format!("(#100) The parameter {field} is required"));
-        refusal.blame = Some(field.to_owned());
-        refusal
+        let text = format!("(#100) The parameter {field} is required");
+        Self::new(100, text).blaming(field)
+    }
+    /// A value of the wrong type or outside its list: `error_data` is an object here, a text elsewhere; Meta does both.
+    pub(super) fn blaming(mut self, field: &str) -> Self {
+        self.blame = Some(field.to_owned());
+        self.open_data = true;
+        self
+    }
+    /// A field or edge the node does not have.
+    pub(super) fn nonexisting(name: &str, node: &str) -> Self {
+        let node = super::contract::inner_name(node);
+        let text =
+            format!("(#100) Tried accessing nonexisting field ({name}) on node type ({node})");
+        Self::new(100, text)
     }
     /// Adds the subcode that names the rule.
     pub(super) fn sub(mut self, subcode: i64) -> Self {
@@ -122,7 +137,8 @@ impl Refusal {
             error["error_user_msg"] = json!(user);
         }
         if let Some(blame) = &self.blame {
-            error["error_data"] = json!(json!({"blame_field_specs": [[blame]]}).to_string());
+            let data = json!({"blame_field_specs": [[blame]]});
+            error["error_data"] = if self.open_data { data } else { json!(data.to_string()) };
         }
         json!({ "error": error })
     }
@@ -142,7 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn error_data_is_a_json_string_that_names_the_field() {
+    fn error_data_names_the_field_as_text_or_as_an_object() {
+        let open = Refusal::required("name").body("A");
+        assert_eq!(open["error"]["error_data"]["blame_field_specs"][0][0], "name");
         let body = Refusal::invalid("daily_budget", "too low").body("A");
         let data: Value =
             serde_json::from_str(body["error"]["error_data"].as_str().unwrap()).unwrap();

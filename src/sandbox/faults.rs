@@ -38,6 +38,22 @@ pub enum Fault {
         /// Whether the world acted all the same.
         applied: bool,
     },
+    /// An answer of one's own.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// The body.
+        body: serde_json::Value,
+        /// Headers in place of the world's of the same name.
+        headers: Vec<(String, String)>,
+        /// Whether the world acted all the same.
+        applied: bool,
+    },
+    /// The entries of a batch came to no answer in time: from this one on they are `null`, although the world acted.
+    BatchNulls {
+        /// The first entry without an answer, counted from 0.
+        from: usize,
+    },
     /// Paging goes in a circle: `after` and `next` lead back to this page.
     PageLoop,
 }
@@ -47,10 +63,11 @@ impl Fault {
     pub fn applies(&self) -> bool {
         match self {
             Self::Refused | Self::LostRequest => false,
-            Self::LostReply | Self::Truncated | Self::PageLoop => true,
+            Self::LostReply | Self::Truncated | Self::PageLoop | Self::BatchNulls { .. } => true,
             Self::ServerError { applied }
             | Self::Html { applied, .. }
-            | Self::Error { applied, .. } => *applied,
+            | Self::Error { applied, .. }
+            | Self::Answer { applied, .. } => *applied,
         }
     }
     /// What the client sees; `real` is the true answer when the world acted.
@@ -58,6 +75,7 @@ impl Fault {
         &self,
         real: Option<Response>,
         trace: &str,
+        usual: Vec<(String, String)>,
     ) -> Result<Response, TransportError> {
         let body = |status, text: String| Response {
             status,
@@ -65,11 +83,12 @@ impl Fault {
             body: text.into_bytes(),
         };
         let error = |status, code: i64, subcode: Option<i64>| {
-            let mut refusal =
-                super::errors::Refusal::new(code, format!("(#{code}) An error occurred"));
-            (refusal.subcode, refusal.transient) = (subcode, matches!(code, 1 | 2));
-            let headers = real.as_ref().map(|r| r.headers.clone()).unwrap_or_default();
-            Response { status, headers, body: refusal.body(trace).to_string().into_bytes() }
+            let refusal = super::catalogue::called(code, subcode);
+            Response {
+                status,
+                headers: usual.clone(),
+                body: refusal.body(trace).to_string().into_bytes(),
+            }
         };
         match self {
             Self::Refused => Err(TransportError::NotSent("connection refused".to_owned())),
@@ -84,16 +103,34 @@ impl Fault {
                 ),
             )),
             Self::Error { status, code, subcode, .. } => Ok(error(*status, *code, *subcode)),
-            Self::Truncated | Self::PageLoop => {
+            Self::Answer { status, body: own, headers: more, .. } => {
+                let mut answer = body(*status, own.to_string());
+                answer.headers.clone_from(&usual);
+                answer.headers.retain(|(name, _)| !more.iter().any(|(n, _)| n == name));
+                answer.headers.extend(more.iter().cloned());
+                Ok(answer)
+            }
+            Self::Truncated | Self::PageLoop | Self::BatchNulls { .. } => {
                 let mut answer = real.unwrap_or_else(|| body(200, "{}".to_owned()));
-                if *self == Self::Truncated {
-                    answer.body.truncate(answer.body.len() / 2);
-                } else {
-                    answer.body = looped(&answer.body);
+                match self {
+                    Self::Truncated => answer.body.truncate(answer.body.len() / 2),
+                    Self::BatchNulls { from } => answer.body = nulls(&answer.body, *from),
+                    _ => answer.body = looped(&answer.body),
                 }
                 Ok(answer)
             }
         }
+    }
+}
+
+/// Replaces the answers of a batch from one entry on by `null`.
+fn nulls(body: &[u8], from: usize) -> Vec<u8> {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(serde_json::Value::Array(mut entries)) => {
+            entries.iter_mut().skip(from).for_each(|e| *e = serde_json::Value::Null);
+            serde_json::Value::Array(entries).to_string().into_bytes()
+        }
+        _ => body.to_vec(),
     }
 }
 

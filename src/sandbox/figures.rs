@@ -28,7 +28,7 @@ struct Sum {
 pub(super) type Labels = Vec<(String, &'static str)>;
 
 /// Values of the breakdowns this world can slice by; delivery is spread over them evenly.
-const SLICES: [(&str, &[&str]); 8] = [
+const SLICES: [(&str, &[&str]); 10] = [
     ("age", &["25-34", "35-44", "45-54"]),
     ("gender", &["female", "male"]),
     ("publisher_platform", &["facebook", "instagram"]),
@@ -37,6 +37,35 @@ const SLICES: [(&str, &[&str]); 8] = [
     ("impression_device", &["iphone", "android_smartphone", "desktop"]),
     ("country", &["country"]),
     ("region", &["Unknown"]),
+    ("hourly_stats_aggregated_by_advertiser_time_zone", &HOURS),
+    ("hourly_stats_aggregated_by_audience_time_zone", &HOURS),
+];
+/// The hours of a day, as hourly breakdowns name them.
+const HOURS: [&str; 24] = [
+    "00:00:00 - 00:59:59",
+    "01:00:00 - 01:59:59",
+    "02:00:00 - 02:59:59",
+    "03:00:00 - 03:59:59",
+    "04:00:00 - 04:59:59",
+    "05:00:00 - 05:59:59",
+    "06:00:00 - 06:59:59",
+    "07:00:00 - 07:59:59",
+    "08:00:00 - 08:59:59",
+    "09:00:00 - 09:59:59",
+    "10:00:00 - 10:59:59",
+    "11:00:00 - 11:59:59",
+    "12:00:00 - 12:59:59",
+    "13:00:00 - 13:59:59",
+    "14:00:00 - 14:59:59",
+    "15:00:00 - 15:59:59",
+    "16:00:00 - 16:59:59",
+    "17:00:00 - 17:59:59",
+    "18:00:00 - 18:59:59",
+    "19:00:00 - 19:59:59",
+    "20:00:00 - 20:59:59",
+    "21:00:00 - 21:59:59",
+    "22:00:00 - 22:59:59",
+    "23:00:00 - 23:59:59",
 ];
 
 /// Sums of one object over one bucket.
@@ -188,6 +217,11 @@ pub(super) fn is_metric(name: &str) -> bool {
             | "ctr"
             | "inline_link_click_ctr"
             | "cost_per_inline_link_click"
+            | "unique_clicks"
+            | "unique_inline_link_clicks"
+            | "inline_post_engagement"
+            | "cost_per_inline_post_engagement"
+            | "social_spend"
     )
 }
 
@@ -222,7 +256,13 @@ impl World {
             "reach" => Some(f.reach().to_string()),
             "frequency" => ratio(whole(f.impressions), f.reach()),
             "clicks" => Some(f.clicks().to_string()),
-            "inline_link_clicks" | "link_click" => Some(f.link_clicks.to_string()),
+            "unique_clicks" => Some((f.clicks() * 9 / 10).to_string()),
+            "unique_inline_link_clicks" => Some((f.link_clicks * 9 / 10).to_string()),
+            "cost_per_inline_post_engagement" => ratio(spend, f.link_clicks),
+            "social_spend" => Some("0".to_owned()),
+            "inline_link_clicks" | "link_click" | "inline_post_engagement" => {
+                Some(f.link_clicks.to_string())
+            }
             "cpc" => ratio(spend, f.clicks()),
             "cpm" => ratio(spend * 1000.0, f.impressions),
             "cpp" => ratio(spend * 1000.0, f.reach()),
@@ -281,12 +321,20 @@ impl World {
             "updated_time" => node.map(|n| json!(self.zone().day_of(n.updated).to_string())),
             "actions" => self.actions(f, query, false),
             "conversions" => self.actions(f, query, true),
-            "action_values" => self.values(f),
-            "cost_per_action_type" => self.costs(f, false),
-            "cost_per_conversion" => self.costs(f, true),
-            "outbound_clicks" => (f.link_clicks > 0).then(
-                || json!([{"action_type": "outbound_click", "value": f.link_clicks.to_string()}]),
-            ),
+            "action_values" => self.values(f, query),
+            "cost_per_action_type" => self.costs(f, query, false),
+            "cost_per_conversion" => self.costs(f, query, true),
+            "outbound_clicks" => one("outbound_click", f, f.link_clicks.to_string()),
+            "outbound_clicks_ctr" => {
+                one("outbound_click", f, self.metric(f, "inline_link_click_ctr")?)
+            }
+            "website_ctr" => one("link_click", f, self.metric(f, "inline_link_click_ctr")?),
+            "cost_per_outbound_click" => {
+                one("outbound_click", f, self.metric(f, "cost_per_inline_link_click")?)
+            }
+            "quality_ranking" | "engagement_rate_ranking" | "conversion_rate_ranking" => {
+                ad.map(|_| json!("UNKNOWN"))
+            }
             "purchase_roas" => self.roas(f, "omni_purchase"),
             "website_purchase_roas" => self.roas(f, "offsite_conversion.fb_pixel_purchase"),
             "results" => self.results(f, false),
@@ -302,23 +350,7 @@ impl World {
     }
     fn actions(&self, f: &Figures, query: &Query, conversions: bool) -> Option<Value> {
         let mut list = Vec::new();
-        let entry = |name: &str, sum: &Sum| {
-            let mut item = Map::new();
-            item.insert("action_type".to_owned(), json!(name));
-            item.insert("value".to_owned(), json!(sum.value.to_string()));
-            for window in &query.windows {
-                let count = match window.as_str() {
-                    "1d_click" => sum.click_1d,
-                    "7d_click" | "28d_click" => sum.click_7d,
-                    "1d_view" => sum.view_1d,
-                    _ => 0,
-                };
-                if count > 0 {
-                    item.insert(window.clone(), json!(count.to_string()));
-                }
-            }
-            Value::Object(item)
-        };
+        let entry = |name: &str, sum: &Sum| windowed(name, sum, query, |n| n.to_string());
         if !conversions && f.link_clicks > 0 {
             let n = f.link_clicks;
             let clicks = Sum { value: n, click_1d: n, click_7d: n, view_1d: 0 };
@@ -327,34 +359,45 @@ impl World {
             list.push(entry("post_engagement", &clicks));
         }
         for (event, sum) in self.scenario.events.iter().zip(&f.events) {
-            if in_conversions(event) == conversions && *sum != Sum::default() {
+            let told = !hidden(f) || event.custom_event_type.is_none();
+            if told && in_conversions(event) == conversions && *sum != Sum::default() {
                 list.extend(names(event).iter().map(|name| entry(name, sum)));
             }
         }
         (!list.is_empty()).then_some(Value::Array(list))
     }
-    fn values(&self, f: &Figures) -> Option<Value> {
-        let event = &self.scenario.events[4];
-        if f.value <= 0 || !matches!(event.family, EventFamily::Pixel("purchase")) {
+    fn values(&self, f: &Figures, query: &Query) -> Option<Value> {
+        let (event, sum) = (&self.scenario.events[4], &f.events[4]);
+        if hidden(f) || f.value <= 0 || !matches!(event.family, EventFamily::Pixel("purchase")) {
             return None;
         }
-        let text = self.major(f.value);
+        // Each purchase of a row is taken to be worth the same, whichever window it fell into.
+        let all = i64::try_from(sum.value).unwrap_or(i64::MAX).max(1);
+        let worth = |n: u64| {
+            let part = i64::try_from(n).unwrap_or(0);
+            self.major(if part == all { f.value } else { f.value * part / all })
+        };
         let list: Vec<Value> =
-            names(event).iter().map(|n| json!({"action_type": n, "value": text})).collect();
+            names(event).iter().map(|n| windowed(n, sum, query, worth)).collect();
         Some(json!(list))
     }
-    fn costs(&self, f: &Figures, conversions: bool) -> Option<Value> {
+    fn costs(&self, f: &Figures, query: &Query, conversions: bool) -> Option<Value> {
         let spend = num::float(f.spend) / num::float(self.offset());
         let cost = |n: u64| trim(spend / num::float(i64::try_from(n).unwrap_or(1)));
         let mut list = Vec::new();
         if f.link_clicks > 0 && !conversions {
-            list.push(json!({"action_type": "link_click", "value": cost(f.link_clicks)}));
+            let n = f.link_clicks;
+            let clicks = Sum { value: n, click_1d: n, click_7d: n, view_1d: 0 };
+            list.push(windowed("link_click", &clicks, query, cost));
         }
         for (event, sum) in self.scenario.events.iter().zip(&f.events) {
+            if hidden(f) && event.custom_event_type.is_some() {
+                continue;
+            }
             if in_conversions(event) == conversions && sum.value > 0 {
                 let listed =
                     names(event).into_iter().filter(|n| !n.starts_with("offsite_conversion."));
-                list.extend(listed.map(|n| json!({"action_type": n, "value": cost(sum.value)})));
+                list.extend(listed.map(|n| windowed(&n, sum, query, cost)));
             }
         }
         (!list.is_empty()).then_some(Value::Array(list))
@@ -362,7 +405,8 @@ impl World {
     fn roas(&self, f: &Figures, name: &str) -> Option<Value> {
         let shop = matches!(self.scenario.events[4].family, EventFamily::Pixel("purchase"));
         let value = trim(num::float(f.value) / num::float(f.spend.max(1)));
-        (shop && f.value > 0 && f.spend > 0).then(|| json!([{"action_type": name, "value": value}]))
+        (shop && !hidden(f) && f.value > 0 && f.spend > 0)
+            .then(|| json!([{"action_type": name, "value": value}]))
     }
     /// Meta's own idea of the result: the optimised event, when all ad sets of the row share it.
     fn results(&self, f: &Figures, cost: bool) -> Option<Value> {
@@ -391,6 +435,36 @@ impl World {
             json!([{"indicator": indicator, "values": [{"value": value, "attribution_windows": list}]}]),
         )
     }
+}
+
+/// True when the breakdowns of a row leave out what happens off Meta's own pages.
+fn hidden(f: &Figures) -> bool {
+    f.labels.iter().any(|(name, _)| super::reach::hides_offsite(name))
+}
+
+/// A list of one click count; absent when there are no clicks.
+fn one(name: &str, f: &Figures, value: String) -> Option<Value> {
+    (f.link_clicks > 0).then(|| json!([{"action_type": name, "value": value}]))
+}
+
+/// One entry of an action list: the value, and a key per window that has something. Views over more than a day have
+/// nothing since 2026-01-12.
+fn windowed(name: &str, sum: &Sum, query: &Query, spell: impl Fn(u64) -> String) -> Value {
+    let mut item = Map::new();
+    item.insert("action_type".to_owned(), json!(name));
+    item.insert("value".to_owned(), json!(spell(sum.value)));
+    for window in &query.windows {
+        let count = match window.as_str() {
+            "1d_click" => sum.click_1d,
+            "7d_click" | "28d_click" => sum.click_7d,
+            "1d_view" => sum.view_1d,
+            _ => 0,
+        };
+        if count > 0 {
+            item.insert(window.clone(), json!(spell(count)));
+        }
+    }
+    Value::Object(item)
 }
 
 /// A ratio with six digits, trailing zeros cut.

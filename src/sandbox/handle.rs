@@ -17,6 +17,7 @@ use super::{
     ledger::Ledger,
     objects::Kind,
     options::Options,
+    orders::Order,
     params::Params,
     request::Incoming,
     scenario::{Credentials, Scenario},
@@ -30,6 +31,7 @@ use crate::{
 struct Inner {
     world: World,
     faults: Box<dyn Faults>,
+    orders: Vec<Order>,
     log: Vec<LogEntry>,
     requests: u64,
 }
@@ -57,13 +59,20 @@ impl Sandbox {
     pub fn with(scenario: Scenario, options: Options, audience: Box<dyn Audience>) -> Self {
         let clock = SimClock::new(scenario.start);
         let world = World::new(scenario, options, audience);
-        let inner = Inner { world, faults: Box::new(NoFaults), log: Vec::new(), requests: 0 };
+        let inner = Inner {
+            world,
+            faults: Box::new(NoFaults),
+            orders: Vec::new(),
+            log: Vec::new(),
+            requests: 0,
+        };
         Self { inner: Arc::new(Mutex::new(inner)), clock }
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the world was locked is a bug of the world; what it holds is still the best there is.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.world.advance_to(self.clock.now());
+        inner.world.run_sets();
         inner
     }
     /// Looks at the world.
@@ -86,6 +95,18 @@ impl Sandbox {
     /// Replaces what goes wrong from now on.
     pub fn set_faults(&self, faults: impl Faults + 'static) {
         self.lock().faults = Box::new(faults);
+    }
+    /// Orders a fault for coming requests; ordered faults strike before all others.
+    pub fn order(&self, order: Order) {
+        self.lock().orders.push(order);
+    }
+    /// Takes back every fault that was ordered and has not struck.
+    pub fn clear_orders(&self) {
+        self.lock().orders.clear();
+    }
+    /// The specification's name for the node of an id, e.g. `AdSet`; None when the world has no such object.
+    pub fn node_of(&self, id: &str) -> Option<&'static str> {
+        self.lock().world.node_name(id)
     }
     /// Scheme and host of `paging.next`.
     pub fn set_base_url(&self, base: &str) {
@@ -147,7 +168,8 @@ impl Sandbox {
         let inner = &mut *guard;
         inner.requests += 1;
         let n = inner.requests;
-        let fault = inner.faults.strike(n, incoming.method, &incoming.path);
+        let fault = super::orders::strike(&mut inner.orders, incoming.method, &incoming.path)
+            .or_else(|| inner.faults.strike(n, incoming.method, &incoming.path));
         let applied = fault.as_ref().is_none_or(super::faults::Fault::applies);
         let (path, body) = redacted(&incoming);
         let (method, at) = (incoming.method.to_string(), inner.world.now.rfc3339());
@@ -158,7 +180,11 @@ impl Sandbox {
         let trace = inner.world.trace();
         let outcome = match (fault, real) {
             (None, Some(real)) => Ok(real),
-            (Some(fault), real) => fault.disturb(real, &trace),
+            (Some(fault), real) => {
+                let usual = real.as_ref().map(|r| r.headers.clone());
+                let usual = usual.unwrap_or_else(|| inner.world.headers(&path, &trace));
+                fault.disturb(real, &trace, usual)
+            }
             (None, None) => Err(TransportError::Lost("nothing was answered".to_owned())),
         };
         let status = outcome.as_ref().map_or(0, |r| r.status);
@@ -167,28 +193,13 @@ impl Sandbox {
     }
 }
 
-fn http_date(moment: Moment) -> String {
-    let text =
-        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment.timestamp());
-    text.unwrap_or_default()
-}
-
 fn respond(world: &mut World, incoming: Incoming) -> Response {
-    let trace = world.trace();
+    let (trace, path) = (world.trace(), incoming.path.clone());
     let (status, body) = match world.answer(incoming) {
         Ok(body) => (200, body),
         Err(refusal) => (refusal.status, refusal.body(&trace)),
     };
-    let mut headers = vec![
-        ("content-type".to_owned(), "application/json; charset=UTF-8".to_owned()),
-        // By the world's own clock: a client that compares clocks must not see the machine's.
-        ("date".to_owned(), http_date(world.now)),
-        ("facebook-api-version".to_owned(), "v26.0".to_owned()),
-        ("x-fb-request-id".to_owned(), trace.clone()),
-        ("x-fb-trace-id".to_owned(), trace),
-        ("x-fb-rev".to_owned(), "1030000001".to_owned()),
-    ];
-    headers.extend(world.usage_headers());
+    let headers = world.headers(&path, &trace);
     Response { status, headers, body: body.to_string().into_bytes() }
 }
 

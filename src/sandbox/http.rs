@@ -18,7 +18,8 @@ use tokio::net::TcpListener;
 
 use super::{
     Sandbox, num,
-    params::{Params, form, multipart},
+    orders::Order,
+    params::{Params, form, multipart, plain},
     request::Incoming,
 };
 use crate::ports::{Clock as _, Method};
@@ -149,6 +150,31 @@ fn seconds(body: &Bytes) -> Option<f64> {
     wanted.filter(|s| (0.0..=MOST_SECONDS).contains(s))
 }
 
+/// What a person does outside the API: `{"object_id", "changes": {…}}`, `{"disapprove": AD}`, `{"account_status": n}`.
+fn person(sandbox: &Sandbox, body: &Bytes) -> HttpResponse {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let bad =
+        |error: Value| (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response();
+    if let Some(status) = asked["account_status"].as_i64() {
+        sandbox.set_account_status(status);
+    } else if let Some(ad) = asked.get("disapprove") {
+        if !sandbox.disapprove(&plain(ad)) {
+            return bad(json!("there is no such ad"));
+        }
+    } else if let (Some(id), Some(changes)) = (asked.get("object_id"), asked["changes"].as_object())
+    {
+        let texts: Vec<(&str, String)> =
+            changes.iter().map(|(k, v)| (k.as_str(), plain(v))).collect();
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        if let Err(refused) = sandbox.edit_as_person(&plain(id), &pairs) {
+            return bad(refused);
+        }
+    } else {
+        return bad(json!("say object_id and changes, disapprove, or account_status"));
+    }
+    Json(json!({"done": true})).into_response()
+}
+
 /// The operator's paths; never in the request log.
 fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> HttpResponse {
     let clock = || {
@@ -165,6 +191,21 @@ fn admin(sandbox: &Sandbox, method: &HttpMethod, path: &str, body: &Bytes) -> Ht
             sandbox.advance_to(sandbox.clock().now().plus(num::round(seconds * 1000.0)));
             Json(clock()).into_response()
         }
+        (&HttpMethod::POST, "faults") => {
+            let order: Value = serde_json::from_slice(body).unwrap_or_default();
+            match Order::from_json(&order) {
+                Ok(order) => {
+                    sandbox.order(order);
+                    Json(json!({"ordered": true})).into_response()
+                }
+                Err(why) => (StatusCode::BAD_REQUEST, Json(json!({"error": why}))).into_response(),
+            }
+        }
+        (&HttpMethod::DELETE, "faults") => {
+            sandbox.clear_orders();
+            Json(json!({"cleared": true})).into_response()
+        }
+        (&HttpMethod::POST, "person") => person(sandbox, body),
         (&HttpMethod::GET, "requests") => Json(json!(sandbox.requests())).into_response(),
         (&HttpMethod::GET, "ledger") => Json(json!(sandbox.ledger())).into_response(),
         _ => (StatusCode::NOT_FOUND, Json(json!({"error": "no such admin path"}))).into_response(),

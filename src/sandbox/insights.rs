@@ -51,15 +51,17 @@ impl Query {
             (day, day)
         })
     }
+    /// Into how many rows the breakdowns cut each.
+    pub(super) fn slices(&self) -> usize {
+        self.breakdowns.len()
+    }
 }
-
-/// Months of data that insights keep (Marketing API, Insights best practices: 37 months).
-const KEPT_MONTHS: i32 = 37;
 
 impl World {
     /// Reads and checks the parameters of an insights query.
     pub(super) fn query(&self, call: &Call, scope: Option<Id>) -> Result<Query, Refusal> {
         let params = &call.params;
+        super::reach::names(params)?;
         let own = match scope.and_then(|id| self.nodes.get(&id)).map(|n| n.kind) {
             None => Level::Account,
             Some(Kind::Campaign) => Level::Campaign,
@@ -92,7 +94,11 @@ impl World {
             let name = text.trim_end_matches("_descending").trim_end_matches("_ascending");
             (name.to_owned(), descending)
         });
-        let windows = params.list("action_attribution_windows").unwrap_or_default();
+        let mut windows = params.list("action_attribution_windows").unwrap_or_default();
+        if windows.iter().any(|w| w == "default") {
+            windows.retain(|w| !matches!(w.as_str(), "default" | "7d_click" | "1d_view"));
+            windows.extend(["7d_click".to_owned(), "1d_view".to_owned()]);
+        }
         let breakdowns = self.breakdowns(&params.list("breakdowns").unwrap_or_default());
         Ok(Query {
             level,
@@ -134,7 +140,6 @@ impl World {
         } else {
             ranges.push(self.preset(params.text("date_preset").as_deref().unwrap_or("last_30d"))?);
         }
-        let oldest = self.oldest();
         for (since, until) in &ranges {
             if since > until {
                 return Err(Refusal::new(
@@ -142,18 +147,9 @@ impl World {
                     "(#100) Must be a valid date range: since is after until",
                 ));
             }
-            if *since < oldest {
-                let text = format!(
-                    "(#3018) The start date of the time range cannot be beyond 37 months from the current date: {oldest}"
-                );
-                return Err(Refusal::new(3018, text));
-            }
+            self.kept(params, *since)?;
         }
         Ok(ranges)
-    }
-    fn oldest(&self) -> Day {
-        let date = self.today.date().saturating_sub(jiff::Span::new().months(KEPT_MONTHS));
-        Day::new(date.year(), date.month(), date.day()).unwrap_or(self.today)
     }
     /// A `date_preset` as days; `last_Nd` ends yesterday.
     fn preset(&self, name: &str) -> Result<(Day, Day), Refusal> {
@@ -199,6 +195,13 @@ impl World {
     /// `GET /{object}/insights`.
     pub(super) fn insights(&mut self, call: &Call, scope: Option<Id>) -> Answer {
         let query = self.query(call, scope)?;
+        self.at_once(&call.params, query.span().0)?;
+        self.light_enough(self.size_of(&query, scope))?;
+        self.insights_page(call, scope)
+    }
+    /// A page of rows, whatever they come to in all.
+    pub(super) fn insights_page(&mut self, call: &Call, scope: Option<Id>) -> Answer {
+        let query = self.query(call, scope)?;
         let mut found = self.figures(&query);
         found.retain(|f| query.filters.iter().all(|c| self.row_passes(c, f, &query)));
         if let Some((name, descending)) = &query.sort {
@@ -208,12 +211,14 @@ impl World {
                 if *descending { order.reverse() } else { order }
             });
         }
-        let summary =
-            call.params.text("summary").filter(|s| s != "true" && s != "false" && s != "1");
+        let named = call.params.text("summary").filter(|s| s != "true" && s != "false" && s != "1");
+        let summary = match named.map(|_| call.params.list("summary").unwrap_or_default()) {
+            None if call.params.flag("default_summary") == Some(true) => Some(query.fields.clone()),
+            other => other,
+        };
         let summary =
             match summary {
-                Some(_) if !found.is_empty() => {
-                    let fields = call.params.list("summary").unwrap_or_default();
+                Some(fields) if !found.is_empty() => {
                     let mut total = found[0].clone();
                     found.iter().skip(1).for_each(|f| total.merge(f));
                     (total.since, total.until) = query.span();

@@ -63,9 +63,7 @@ pub(super) fn one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), R
     }
     let text =
         format!("(#100) Param {field} must be one of {{{}}} - got {value:?}", allowed.join(", "));
-    let mut refusal = Refusal::new(100, text);
-    refusal.blame = Some(field.to_owned());
-    Err(refusal)
+    Err(Refusal::new(100, text).blaming(field))
 }
 
 /// Events that can be optimised under an objective with a website as conversion location; None = no pixel event.
@@ -324,10 +322,8 @@ impl World {
         let name = if node.kind == Kind::Campaign { "stop_time" } else { "end_time" };
         let Some(end) = node.moment(name) else { return Ok(()) };
         if end <= start || end <= self.now {
-            return Err(Refusal::invalid(
-                name,
-                "The end must lie after the start and in the future.",
-            ));
+            let text = "The end must lie after the start and in the future.";
+            return Err(Refusal::invalid(name, text).sub(1_487_033));
         }
         let short = end.since(start) < DAY_MS && node.amount("daily_budget").is_some();
         if short {
@@ -424,6 +420,10 @@ impl World {
             return Err(Refusal::new(100, "Invalid parameter")
                 .sub(1_885_737)
                 .saying("Bid strategy", text));
+        }
+        let shares = node.fields.get("is_adset_budget_sharing_enabled");
+        if pooled && shares.and_then(Value::as_bool) == Some(true) {
+            return Err(super::catalogue::called(100, Some(4_834_002)));
         }
         bidding(node, None)?;
         if let Some(cap) = node.amount("spend_cap") {

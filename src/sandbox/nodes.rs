@@ -24,11 +24,20 @@ impl World {
         if self.reports.contains_key(&number) {
             return self.show_report(call, number);
         }
+        if self.sets.contains_key(&number) {
+            return self.show_set(call, number);
+        }
+        if let Some(queued) = self.show_queued(call, number) {
+            return Ok(queued);
+        }
+        if id == self.credentials.user_id {
+            return Ok(self.me());
+        }
         if id == self.credentials.business_id {
             return Ok(json!({"id": id, "name": format!("{} business", self.scenario.name)}));
         }
         if let Some(cell) = self.cell(id) {
-            return Ok(cell);
+            return self.show_cell(call, &cell, fields.as_deref());
         }
         let node = self.find(number).cloned().ok_or_else(unknown)?;
         self.show(call, &node, fields.as_deref())
@@ -72,9 +81,18 @@ impl World {
             return self.show(call, &other, Some(&field.sub)).map(Some);
         }
         let edge = match (node.kind, field.name.as_str()) {
-            (Kind::Campaign, "adsets" | "ads" | "insights" | "copies" | "adrules_governed")
-            | (Kind::AdSet, "ads" | "insights" | "copies" | "adcreatives" | "activities")
-            | (Kind::Ad, "insights" | "adcreatives" | "copies") => node.id.to_string(),
+            (
+                Kind::Campaign,
+                "adsets" | "ads" | "insights" | "copies" | "adrules_governed" | "budget_schedules"
+                | "ad_studies",
+            )
+            | (
+                Kind::AdSet,
+                "ads" | "insights" | "copies" | "adcreatives" | "activities" | "adrules_governed"
+                | "budget_schedules" | "ad_studies",
+            )
+            | (Kind::Ad, "insights" | "adcreatives" | "copies" | "adrules_governed")
+            | (Kind::Study, "cells") => node.id.to_string(),
             _ => return Ok(None),
         };
         self.nested_edge(call, &edge, field).map(Some)
@@ -104,6 +122,14 @@ impl World {
             "daily_budget" | "lifetime_budget" if node.kind == Kind::AdSet => {
                 Some(node.fields.get(name).cloned().unwrap_or_else(|| json!("0")))
             }
+            "issues_info" if node.rejected => Some(json!([{
+                "level": "AD", "error_code": 1_487_390, "error_type": "HARD_ERROR",
+                "error_summary": "Ad was rejected", "error_message": "The ad does not comply with the policies.",
+            }])),
+            "ad_review_feedback" if node.rejected => Some(
+                json!({"global": {"Circumventing Systems": "The ad does not comply with the policies."}}),
+            ),
+            "recommendations" if object => None,
             "budget_remaining" if object => self.remaining(node),
             "learning_stage_info" if node.kind == Kind::AdSet => self.learning(node),
             "last_updated_by_app_id" if node.kind == Kind::Ad => {
@@ -168,6 +194,10 @@ impl World {
                     | "adspixels"
                     | "customconversions"
                     | "ad_studies"
+                    | "adrules_library"
+                    | "activities"
+                    | "adlabels"
+                    | "minimum_budgets"
             );
             let value = if edge {
                 Some(self.nested_edge(call, &act, field)?)
@@ -203,7 +233,8 @@ impl World {
                 let all: i64 = self.rows.values().map(|r| r.spend).sum();
                 json!(all.to_string())
             }
-            "balance" | "spend_cap" => json!("0"),
+            "balance" => json!("0"),
+            "spend_cap" => json!(self.account_cap.0.to_string()),
             "min_daily_budget" => json!(MIN_DAILY_BUDGET),
             "min_campaign_group_spend_cap" => json!((100 * unit).to_string()),
             "attribution_spec" => json!([
@@ -229,7 +260,7 @@ impl World {
 }
 
 /// Fields back as text.
-fn render(fields: &[Field]) -> String {
+pub(super) fn render(fields: &[Field]) -> String {
     let one = |f: &Field| {
         let args: Vec<String> = f.args.iter().map(|(k, v)| format!(".{k}({v})")).collect();
         let args = args.concat();

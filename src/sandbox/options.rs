@@ -29,6 +29,18 @@ pub struct Options {
     pub sharing_flag_since: u32,
     /// When the token expires; None = never, as a system user's.
     pub token_expires: Option<Moment>,
+    /// Answer a request that breaks the specification as Meta does: unknown fields, wrong types, unknown values.
+    pub strict: bool,
+    /// The app demands `appsecret_proof` on every call ("Require App Secret").
+    pub require_proof: bool,
+    /// What the token may do.
+    pub scopes: Vec<String>,
+    /// Rows a synchronous insights call may come to; beyond it Meta asks for less.
+    pub sync_rows: usize,
+    /// Rows a report run may come to; beyond it the run fails.
+    pub report_rows: usize,
+    /// Language of the business, for the suffix of copies, e.g. `de_DE`.
+    pub locale: String,
     /// Scheme and host in `paging.next`.
     pub base_url: String,
 }
@@ -42,6 +54,12 @@ impl Default for Options {
             budget_changes_per_hour: 4,
             sharing_flag_since: 25,
             token_expires: None,
+            strict: false,
+            require_proof: false,
+            scopes: ["ads_read", "ads_management", "business_management"].map(str::to_owned).into(),
+            sync_rows: 200_000,
+            report_rows: 2_000_000,
+            locale: "en_US".to_owned(),
             base_url: "https://graph.facebook.com".to_owned(),
         }
     }

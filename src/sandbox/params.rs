@@ -112,7 +112,7 @@ pub(super) fn split(text: &str) -> Vec<String> {
 }
 
 /// Reads JSON; else Python's spelling of it; else a bracketed list of bare words; else the text itself.
-fn decode(text: &str) -> Value {
+pub(super) fn decode(text: &str) -> Value {
     let trimmed = text.trim();
     if !trimmed.starts_with(['[', '{', '"']) {
         return Value::String(text.to_owned());

@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) here: String,
     /// The token it came with, for `paging.next`.
     pub(super) token: String,
+    /// Part of a request set: limits of synchronous calls do not hold.
+    pub(super) background: bool,
 }
 
 impl Call {
@@ -41,7 +43,8 @@ impl Call {
             path.remove(0);
         }
         let here = format!("{base}{}", incoming.path);
-        Self { method: incoming.method, version, path, params: incoming.params, here, token }
+        let (method, params) = (incoming.method, incoming.params);
+        Self { method, version, path, params, here, token, background: false }
     }
     /// The same call for another object, for nested fields.
     pub(super) fn nested(&self, id: &str, edge: &str, params: Params) -> Self {

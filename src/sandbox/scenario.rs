@@ -79,6 +79,9 @@ pub struct Scenario {
     pub events: [EventSpec; 5],
     /// Whole days of delivery before `start`.
     pub history_days: u32,
+    /// Empty paused campaigns under ids of one's own, as people leave them behind. The recordings of real clients that
+    /// are replayed against the served world put ad sets into campaigns of these ids.
+    pub drafts: Vec<u64>,
 }
 
 fn pixel(title: &'static str, kind: &'static str, stem: &'static str) -> EventSpec {
@@ -138,6 +141,7 @@ impl Default for Scenario {
             campaigns,
             events: shop(),
             history_days: 150,
+            drafts: Vec::new(),
         }
     }
 }

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     errors::{Answer, Refusal},
-    fields::requested,
+    fields::{Field, requested},
+    laws::one_of,
+    nodes::render,
     objects::{Id, Kind, Node, map},
     paging::page,
     params::{Params, plain},
@@ -13,6 +15,21 @@ use super::{
 };
 use crate::domain::Moment;
 
+/// Kinds of study (Marketing API, "Ad study").
+const TYPES: [&str; 8] = [
+    "LIFT",
+    "SPLIT_TEST",
+    "CONTINUOUS_LIFT_CONFIG",
+    "GEO_LIFT",
+    "BACKEND_AB_TESTING",
+    "CREATIVE_SPEND_ENFORCEMENT",
+    "PORTFOLIO_OPTIMIZER",
+    "VERSION_CONTROL",
+];
+/// Cells of a study, objects of a cell, and studies that run at the same time.
+const MOST_CELLS: usize = 150;
+const MOST_MEMBERS: usize = 100;
+const MOST_STUDIES: usize = 100;
 const MEMBERS: [&str; 3] = ["campaigns", "adsets", "ads"];
 
 fn seconds(params: &Params, name: &str) -> Result<Option<Moment>, Refusal> {
@@ -36,12 +53,22 @@ impl World {
             params.need(field)?;
         }
         self.absorb_study(&mut draft, params)?;
+        let live = |n: &&std::sync::Arc<Node>| {
+            n.text("canceled_time").is_empty() && n.moment("end_time") > Some(self.now)
+        };
+        if self.of_kind(Kind::Study).filter(live).count() >= MOST_STUDIES {
+            let text = "An advertiser can have at most 100 studies at the same time.";
+            return Err(Refusal::invalid("name", text));
+        }
         let id = self.create(Kind::Study, (0, 0), draft.fields);
         Ok(json!({"id": id.to_string()}))
     }
     /// Reads and checks what a study consists of. Once it has started, start and shares stay as they are.
     pub(super) fn absorb_study(&mut self, node: &mut Node, params: &Params) -> Result<(), Refusal> {
         let started = node.moment("start_time").is_some_and(|t| t <= self.now);
+        if let Some(kind) = params.text("type") {
+            one_of("type", &kind, &TYPES)?;
+        }
         for name in ["name", "description", "type"] {
             if let Some(text) = params.text(name) {
                 node.set(name, json!(text));
@@ -57,6 +84,10 @@ impl World {
         }
         if let Some(t) = end {
             node.set("end_time", self.stamp(t));
+        }
+        if start.is_some_and(|t| t < self.now) {
+            let text = "The start of a study must lie in the future.";
+            return Err(Refusal::invalid("start_time", text));
         }
         if node.moment("end_time") <= node.moment("start_time") {
             return Err(Refusal::invalid("end_time", "The end must lie after the start."));
@@ -101,17 +132,54 @@ impl World {
                     cell.insert(kind.to_owned(), json!({ "data": data }));
                 }
             }
+            if taken.len() - before > MOST_MEMBERS {
+                return bad("A cell can hold at most 100 objects.");
+            }
             if taken.len() == before {
                 return bad("Each cell needs at least one object.");
             }
             out.push(Value::Object(cell));
         }
-        if out.len() < 2 || sum > 100 {
+        if out.len() < 2 || out.len() > MOST_CELLS || sum > 100 {
             return bad(
                 "A split test needs at least two cells whose shares add up to at most 100.",
             );
         }
         Ok(Value::Array(out))
+    }
+    /// `GET /{study}/cells`.
+    pub(super) fn list_cells(&mut self, call: &Call, study: &Node) -> Answer {
+        let cells = study.fields.get("cells").and_then(Value::as_array).cloned();
+        let fields = requested(&call.params);
+        let mut items = Vec::new();
+        for cell in cells.unwrap_or_default() {
+            items.push(self.show_cell(call, &cell, fields.as_deref())?);
+        }
+        page(call, items, 25, None)
+    }
+    /// A cell with some fields; its members are edges and come as lists of objects.
+    pub(super) fn show_cell(
+        &mut self,
+        call: &Call,
+        cell: &Value,
+        fields: Option<&[Field]>,
+    ) -> Answer {
+        let id = plain(&cell["id"]);
+        let mut out = map([("id", json!(id))]);
+        for field in fields.unwrap_or_default() {
+            let value = if field.name == "adaccounts" || MEMBERS.contains(&field.name.as_str()) {
+                let mut params = Params::default();
+                params.set("fields", json!(render(&field.sub)));
+                let inner = call.nested(&id, &field.name, params);
+                self.cell_edge(&inner, &id, &field.name)?
+            } else {
+                cell.get(&field.name).cloned().unwrap_or_default()
+            };
+            if !value.is_null() {
+                out.insert(field.name.clone(), value);
+            }
+        }
+        Ok(Value::Object(out))
     }
     /// The cell of that id, in whatever study.
     pub(super) fn cell(&self, id: &str) -> Option<Value> {
@@ -120,8 +188,11 @@ impl World {
     }
     /// `GET /{cell}/campaigns`, `/adsets`, `/ads`.
     pub(super) fn cell_edge(&mut self, call: &Call, id: &str, edge: &str) -> Answer {
+        if edge == "adaccounts" {
+            return page(call, Vec::new(), 25, None);
+        }
         if !MEMBERS.contains(&edge) {
-            return Err(Refusal::unknown_path(&format!("{id}/{edge}")));
+            return Err(Refusal::nonexisting(edge, "AdStudyCell"));
         }
         let found = self.cell(id).unwrap_or_default();
         let ids: Vec<Id> = found[edge]["data"]

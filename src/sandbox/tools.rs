@@ -1,4 +1,4 @@
-//! Ad rules, labels and budget schedules.
+//! Ad rules and budget schedules.
 
 use serde_json::{Value, json};
 
@@ -62,12 +62,6 @@ impl World {
         }
         let execution = part("execution_spec", "execution_type");
         one_of("execution_type", execution.as_str().unwrap_or(""), &EXECUTIONS)
-    }
-    /// `POST /act_…/adlabels`.
-    pub(super) fn create_label(&mut self, call: &Call) -> Answer {
-        let name = call.params.need("name")?;
-        let id = self.create(Kind::Label, (0, 0), map([("name", json!(name))]));
-        Ok(json!({"id": id.to_string()}))
     }
     /// `POST /{campaign or ad set}/budget_schedules`.
     pub(super) fn create_schedule(&mut self, call: &Call, node: &Node) -> Answer {

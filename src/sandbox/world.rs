@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     activities::{Activity, Actor},
+    asyncsets::RequestSet,
     audience::Audience,
     ledger::BudgetPoint,
     num,
@@ -45,6 +46,9 @@ pub(super) struct World {
     pub(super) audience: Box<dyn Audience>,
     pub(super) activities: Vec<Activity>,
     pub(super) reports: BTreeMap<Id, Report>,
+    pub(super) sets: BTreeMap<Id, RequestSet>,
+    /// `spend_cap` of the account in minor units, and when it was changed.
+    pub(super) account_cap: (i64, Vec<Moment>),
     pub(super) budget_edits: BTreeMap<Id, Vec<Moment>>,
     pub(super) budgets: Vec<BudgetPoint>,
     pub(super) usage: Usage,
@@ -81,6 +85,8 @@ impl World {
             audience,
             activities: Vec::new(),
             reports: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            account_cap: (0, Vec::new()),
             budget_edits: BTreeMap::new(),
             budgets: Vec::new(),
             usage: Usage::new(options.tier),
@@ -122,6 +128,23 @@ impl World {
     /// The object of that id, if reads can see it.
     pub(super) fn find(&self, id: Id) -> Option<&Arc<Node>> {
         self.nodes.get(&id).filter(|n| n.visible <= self.now)
+    }
+    /// The specification's name for the node of an id.
+    pub(super) fn node_name(&self, id: &str) -> Option<&'static str> {
+        let c = &self.credentials;
+        match id {
+            _ if id == "me" || id == c.user_id => return Some("User"),
+            _ if id == c.business_id => return Some("Business"),
+            _ if id.starts_with("act_") => return Some("AdAccount"),
+            _ => {}
+        }
+        let number: Id = id.parse().ok()?;
+        match self.nodes.get(&number) {
+            Some(node) => Some(super::contract::node_of(node.kind)),
+            None if self.reports.contains_key(&number) => Some("AdReportRun"),
+            None if self.sets.contains_key(&number) => Some("AdAsyncRequestSet"),
+            None => self.cell(id).map(|_| "AdStudyCell"),
+        }
     }
     /// The object of that id, for writing.
     pub(super) fn edit(&mut self, id: Id) -> Option<&mut Node> {
@@ -232,6 +255,18 @@ impl World {
                 ]);
                 self.add(Node::new(id, Kind::CustomConversion, self.now, fields));
             }
+        }
+        for id in &scenario.drafts {
+            let fields = map([
+                ("name", json!("Draft")),
+                ("objective", json!("OUTCOME_SALES")),
+                ("buying_type", json!("AUCTION")),
+                ("status", json!("PAUSED")),
+                ("special_ad_categories", json!([])),
+                ("pacing_type", json!(["standard"])),
+                ("is_adset_budget_sharing_enabled", json!(false)),
+            ]);
+            self.add(Node::new(*id, Kind::Campaign, self.now, fields));
         }
         for campaign in &scenario.campaigns {
             let id = self.next_id();
