@@ -197,7 +197,7 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
         if started {
             return Ok("its plan is being carried out; try again when it has ended".to_owned());
         }
-        let why = format!("{} by {}", row.kind, row.by);
+        let why = format!("a person's command {} ({})", row.id, row.kind);
         let end = EndRow { outcome: "withdrawn".to_owned(), why, at: now };
         batch.push(Record::PlanEnd(pending.plan.clone(), end));
         climb.pending = None;
@@ -210,7 +210,8 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
             Effect::Propose { kind } => {
                 let account = desk.meta.account().await?;
                 let trees = desk.meta.trees(&[]).await?;
-                let reasons = [format!("{} by {}: {}", row.kind, row.by, row.note)];
+                // Who said so and why stands with the command: a plan's bytes can never be changed, a name can be erased.
+                let reasons = [format!("a person's command {} ({})", row.id, row.kind)];
                 let basis = Basis {
                     decision: &asked_by,
                     evidence: "",

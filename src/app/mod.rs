@@ -21,6 +21,7 @@ pub mod reconcile;
 pub mod replay;
 pub mod series;
 pub mod stop;
+pub mod strangers;
 pub mod tick;
 pub mod views;
 

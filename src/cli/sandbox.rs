@@ -9,13 +9,14 @@ use crate::{
     domain::Moment,
     ports::{Clock, SystemClock},
     sandbox::{
-        self, Options, Sandbox, Scenario, Town, TownPlan, http::ServeOptions, market::MarketParams,
+        self, FaultMix, Options, Sandbox, Scenario, Town, TownPlan, http::ServeOptions,
+        market::MarketParams,
     },
 };
 
 /// Runs it until it is killed.
 pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> Ended {
-    let args::SandboxWhat::Serve { addr, seed, speed, scenario, start } = &command.what;
+    let args::SandboxWhat::Serve { addr, seed, speed, scenario, faults, start } = &command.what;
     let start = match start {
         Some(text) => text.parse::<Moment>().map_err(|e| {
             Failure::new(Ending::Usage, e.to_string(), "write --start 2026-01-05T08:00:00Z")
@@ -23,6 +24,9 @@ pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> En
         None => SystemClock.now(),
     };
     let world = world(scenario, *seed, start)?;
+    if *faults {
+        world.set_faults(FaultMix::new(*seed));
+    }
     let bad = |e: std::io::Error| {
         Failure::new(
             Ending::Usage,
