@@ -3,6 +3,12 @@
 //! `run`, `tick`, `apply` and `demo` all start here, so that what the demo shows is what the daemon does. The write
 //! side is made in one place, [`Parts::hands`], and only in the modes that write.
 
+mod history;
+mod restore;
+
+pub use history::{BACKUPS, History, anchor_file, prove};
+pub use restore::{RESTORED, Restored, restore};
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -11,7 +17,7 @@ use std::{
     },
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::{
@@ -21,8 +27,9 @@ use crate::{
     domain::{Moment, policy::Mode},
     graph::{Client, HttpTransport, Link, Options, Secrets, Timeouts, Writer},
     ports::{AgentHold, BoxFuture, Clock, MetaError, Request, StoreError, SystemClock, Transport},
-    store::{Access, AnchorFile, SqliteStore},
+    store::{Access, SqliteStore},
 };
+use history::{Copies, copy_head_out};
 
 /// Any transport, as one type.
 pub type AnyTransport = Arc<dyn Transport>;
@@ -101,6 +108,7 @@ pub struct Parts {
     pub store: SqliteStore,
     /// Reads of Meta.
     pub client: Client<AnyTransport>,
+    link: Arc<Link<AnyTransport>>,
     /// The write side; None in the modes that do not write.
     writer: Option<Writer<AnyTransport>>,
     /// The kill switch.
@@ -163,21 +171,33 @@ impl Parts {
         seed: Option<u64>,
     ) -> Result<Self, BootError> {
         let link = link(account, transport, Arc::clone(&clock), seed)?;
-        let may_write =
-            matches!(account.policy.effective_mode().0, Mode::Supervised | Mode::Autonomous);
-        let writer = may_write.then(|| Writer::new(Arc::clone(&link)));
-        let switch = StopFile::of(store.dir());
-        Ok(Self {
+        let switch = StopFile::of(store.dir()).also(Arc::new(store.standing().clone()));
+        let parts = Self {
             store,
-            client: Client::new(link),
-            writer,
+            client: Client::new(Arc::clone(&link)),
+            link,
+            writer: None,
             switch,
             clock,
             account: account.clone(),
             keep_backups: 48,
             heads_file: None,
             head_key: None,
-        })
+        };
+        Ok(parts.armed(account))
+    }
+
+    /// The same parts with the write side the mode of `account` asks for, and without it while the agent is held.
+    #[must_use]
+    pub fn armed(mut self, account: &AccountConfig) -> Self {
+        self.account = account.clone();
+        if self.switch.held().is_some() {
+            self.account.policy.mode = Mode::Observe;
+        }
+        let mode = self.account.policy.effective_mode().0;
+        let may_write = matches!(mode, Mode::Supervised | Mode::Autonomous);
+        self.writer = may_write.then(|| Writer::new(Arc::clone(&self.link)));
+        self
     }
 
     /// What the use cases work at, in the name of `actor`.
@@ -339,87 +359,3 @@ pub type Running<'a> = crate::daemon::run::Agent<
     StopFile,
     History<'a>,
 >;
-
-/// Upkeep of a SQLite history.
-#[derive(Debug)]
-pub struct History<'a> {
-    store: &'a SqliteStore,
-    keep_backups: usize,
-    copies: Copies<'a>,
-}
-
-/// How and where heads are copied out.
-#[derive(Debug)]
-struct Copies<'a> {
-    key: Option<&'a SecretString>,
-    elsewhere: Option<&'a Path>,
-}
-
-/// The anchor file of a state directory, sealed with the configured key where there is one.
-pub fn anchor_file(dir: &Path, key: Option<&SecretString>) -> Result<AnchorFile, StoreError> {
-    let file = AnchorFile::open(dir)?;
-    Ok(match key {
-        Some(key) => file.keyed(key.expose_secret().as_bytes()),
-        None => file,
-    })
-}
-
-async fn copy_head_out(store: &SqliteStore, copies: &Copies<'_>) -> Result<(), StoreError> {
-    let head = crate::ports::Store::head(store).await?;
-    let file = anchor_file(store.dir(), copies.key)?;
-    // Nothing new to copy out is no reason for another line.
-    let known = file.read().ok().and_then(|a| a.heads.last().map(|h| h.seq));
-    if known == Some(head.seq) || head.seq == 0 {
-        return Ok(());
-    }
-    file.append(&head)?;
-    if let Some(path) = copies.elsewhere {
-        let line = format!("{}\n", file.line(&head));
-        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let written = opened.and_then(|mut f| std::io::Write::write_all(&mut f, line.as_bytes()));
-        // The anchor file has it; a second medium that fails is worth a person's attention, not a stop.
-        if let Err(e) = written {
-            tracing::error!(path = %path.display(), "cannot copy the audit head: {e}");
-        }
-    }
-    tracing::info!(target: "rungwise::anchor", seq = head.seq, "audit head {}", file.line(&head));
-    Ok(())
-}
-
-impl crate::daemon::run::Upkeep for History<'_> {
-    fn check_file(&self) -> Result<(), StoreError> {
-        self.store.check_file()
-    }
-    async fn verify_audit(&self) -> Result<(), String> {
-        self.store.verify_audit().await.map(|_| ()).map_err(|e| e.to_string())
-    }
-    async fn anchor(&self) -> Result<(), StoreError> {
-        copy_head_out(self.store, &self.copies).await
-    }
-    async fn backup(&self, now: Moment) -> Result<(), String> {
-        let dir = self.store.dir().join("backups");
-        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-        let to = dir.join(format!("backup-{}.db", now.seconds()));
-        self.store.backup(&to).await.map_err(|e| e.to_string())?;
-        prune(&dir, self.keep_backups).map_err(|e| e.to_string())
-    }
-}
-
-/// Removes all but the newest `keep` backups; only files of our own naming.
-fn prune(dir: &Path, keep: usize) -> std::io::Result<()> {
-    let mut ours = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let taken_at = name.strip_prefix("backup-").and_then(|n| n.strip_suffix(".db"));
-        if let Some(seconds) = taken_at.and_then(|n| n.parse::<i64>().ok()) {
-            ours.push((seconds, entry.path()));
-        }
-    }
-    ours.sort();
-    let old = ours.len().saturating_sub(keep.max(1));
-    for (_, path) in ours.into_iter().take(old) {
-        std::fs::remove_file(path)?;
-    }
-    Ok(())
-}

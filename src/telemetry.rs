@@ -3,6 +3,8 @@
 //! The HTTP crates are silenced whatever filter is asked for: their events can hold URLs, and URLs can hold secrets.
 //! What they would say reaches us as values of our own error types anyway.
 
+use std::io;
+
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     filter::{Targets, filter_fn},
@@ -10,7 +12,10 @@ use tracing_subscriber::{
     layer::{Layer, SubscriberExt},
 };
 
-use crate::config::{LogConfig, LogFormat};
+use crate::{
+    config::{LogConfig, LogFormat},
+    domain::one_line,
+};
 
 /// Crates whose events may show a URL or a header.
 const SILENCED: [&str; 7] =
@@ -41,6 +46,28 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Started)
 }
 
+/// From now on a panic anywhere ends the process, after it was logged: half an agent would be worse than none, and what
+/// it was doing is taken up at the next start.
+pub fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        // The payload may quote a value: only what was written in the source is shown.
+        let what = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a panic");
+        tracing::error!(place, "the program is wrong and ends here: {what}");
+        end();
+    }));
+}
+
+/// Not `abort`: a core file would hold the token.
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "destructors of half an agent must not run"
+)]
+fn end() -> ! {
+    std::process::exit(1)
+}
+
 /// The subscriber with another writer, for tests.
 pub fn subscriber<W>(
     config: &LogConfig,
@@ -53,12 +80,39 @@ where
         .filter
         .parse()
         .map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
-    let lines = layer().with_writer(writer).with_ansi(false);
+    let lines = layer().with_writer(OneLines(writer)).with_ansi(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
         LogFormat::Text => Box::new(lines),
         LogFormat::Json => Box::new(lines.json().flatten_event(true)),
     };
     Ok(tracing_subscriber::registry().with(lines).with(targets).with(filter_fn(may_show)))
+}
+
+/// Makes writers that keep each event on its line.
+struct OneLines<M>(M);
+
+impl<'w, M: MakeWriter<'w>> MakeWriter<'w> for OneLines<M> {
+    type Writer = OneLine<M::Writer>;
+    fn make_writer(&'w self) -> Self::Writer {
+        OneLine(self.0.make_writer())
+    }
+}
+
+/// Keeps each event on its line: values in events are foreign text, and may hold line ends and escape sequences.
+struct OneLine<W>(W);
+
+impl<W: io::Write> io::Write for OneLine<W> {
+    /// The formatter hands over one whole event at a time.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = one_line(text.strip_suffix('\n').unwrap_or(&text));
+        self.0.write_all(shown.as_bytes())?;
+        self.0.write_all(b"\n")?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn may_show(event: &Metadata<'_>) -> bool {
@@ -121,6 +175,24 @@ mod tests {
         let planned: serde_json::Value =
             serde_json::from_str(lines.lines().last().unwrap()).unwrap();
         assert_eq!(planned["hash"], "abc");
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_its_values_hold() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let config = LogConfig { filter: "info".to_owned(), format: LogFormat::Text };
+        let subscriber = subscriber(&config, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(
+                name = "a\nb",
+                "\r\n2026-01-01 ERROR forged \u{1b}[31m{}",
+                "\u{202e}x\0"
+            );
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+        assert!(text.ends_with('\n') && !text.contains(['\r', '\0', '\u{1b}', '\u{202e}']));
     }
 
     #[test]

@@ -37,7 +37,11 @@ const ROOMS: &[Room] = &[
         &["daemon::schedule", "domain", "ports"],
         "text becomes a checked policy; nobody is started",
     ),
-    ("telemetry", &["config"], "logs are set up first: from what [log] says and nothing else"),
+    (
+        "telemetry",
+        &["config", "domain"],
+        "logs are set up first: from what [log] says; the core knows how to make foreign text harmless",
+    ),
     (
         "daemon",
         &["app", "domain", "ports"],

@@ -18,7 +18,10 @@ use rungwise::{
         plan::{ObjectKind, Op, Target, Template},
     },
     graph::{Client, Link, Options as LinkOptions, Secrets},
-    ports::{BoxFuture, Clock, MetaRead, Method, Request, Response, Transport, TransportError},
+    ports::{
+        BoxFuture, Clock, MetaRead, Method, Request, Response, Transport, TransportError,
+        meta::InsightPages as _,
+    },
     sandbox::{
         Options, Sandbox, Scenario, SteadyAudience, Town, TownPlan,
         contract::{Checked, Contract, Wrong},
@@ -112,7 +115,8 @@ async fn every_read_satisfies_the_specification() {
             client.twins(&ids).await.unwrap();
             let day = info.zone.day_of(world.clock().now()).plus(-1);
             let range = DayRange::new(day.plus(-30), day).unwrap();
-            client.insights(range).await.unwrap();
+            let mut pages = client.insights(range);
+            while pages.next().await.unwrap().is_some() {}
             client.account_spend(range).await.unwrap();
             let tree = &trees[0];
             let kinds = [

@@ -265,7 +265,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         if started {
             return Ok("its plan is being carried out; try again when it has ended".to_owned());
         }
-        let why = format!("{} by {}", order.word, order.by);
+        let why = format!("{} ({})", order.word, order.asked_by);
         let end = EndRow { outcome: "withdrawn".to_owned(), why, at: now };
         batch.push(Record::PlanEnd(pending.plan.clone(), end));
         climb.pending = None;
@@ -278,7 +278,8 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
             Effect::Propose { kind } => {
                 let account = desk.meta.account().await?;
                 let trees = desk.meta.trees(&[]).await?;
-                let reasons = [format!("{} by {}: {}", order.word, order.by, order.note)];
+                // Who said so and why stands with the command: a plan's bytes can never be changed, a name can be erased.
+                let reasons = [format!("{} ({})", order.word, order.asked_by)];
                 let basis = Basis {
                     decision: order.asked_by,
                     requested_by: order.by,

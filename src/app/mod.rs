@@ -25,6 +25,7 @@ pub mod series;
 pub mod stand_down;
 pub mod standing;
 pub mod stop;
+pub mod strangers;
 pub mod sweep;
 pub mod tick;
 pub mod views;

@@ -97,7 +97,9 @@ pub enum Command {
     Sandbox(Sandbox),
     /// The configuration
     Config(ConfigCommand),
-    /// Is the installation in order? Exit code 0 if so
+    /// Copies of the database: make, verify, put one back
+    Db(Db),
+    /// Does the agent live, and is everything in place for it? Exit code 0 if so
     Health,
     /// Shell completions on stdout
     Completions {
@@ -258,6 +260,9 @@ pub struct Reason {
     /// Why
     #[arg(long, default_value = "")]
     pub reason: String,
+    /// `start` after a restore, although objects at Meta are unknown to this history
+    #[arg(long)]
+    pub accept_strangers: bool,
 }
 
 /// `explain`.
@@ -320,10 +325,61 @@ pub enum AuditWhat {
     },
     /// Read the whole chain and hold it against the copied heads
     Verify,
-    /// Print every link as one JSON document per line
-    Export,
+    /// Print every link as one JSON document per line, or write an evidence pack
+    Export {
+        /// Write a tar file with links, decisions, plans, writes, budgets, deliveries and proof instead
+        #[arg(long, value_name = "FILE")]
+        pack: Option<PathBuf>,
+    },
+    /// Erase what a person is called or has written; the chain stays whole
+    #[command(
+        after_help = "Example:\n  rungwise audit erase \"ana\"\n\nStop the agent first. Copies of the database that were made before still hold the text."
+    )]
+    Erase {
+        /// The text exactly as it was given, e.g. a name
+        text: String,
+    },
     /// Copy the newest head out: appended to the anchor file and printed
     Anchor,
+}
+
+/// `db`.
+#[derive(Debug, ClapArgs)]
+pub struct Db {
+    /// What to do
+    #[command(subcommand)]
+    pub what: DbWhat,
+}
+
+/// `db …`.
+#[derive(Debug, Subcommand)]
+pub enum DbWhat {
+    /// Copy the live database while everybody goes on, and verify the copy
+    Backup {
+        /// Where to; must not exist [default: DIR/backups/backup-SECONDS.db]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Read a copy, or the live database, from the first byte to the last record
+    Verify {
+        /// The copy; the live database when left out
+        file: Option<PathBuf>,
+    },
+    /// Put a copy in the place of the database; the agent then only observes until `start`
+    Restore {
+        /// The copy
+        file: PathBuf,
+    },
+    /// List objects at Meta that carry our marker and that this history does not know
+    Strangers,
+    /// Take one of them as known; nothing changes at Meta
+    Adopt {
+        /// Its id
+        id: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        note: String,
+    },
 }
 
 /// `sandbox`.
@@ -355,9 +411,6 @@ pub struct SandboxRules {
     /// Language of the business, for the suffix of copies (de_DE)
     #[arg(long, default_value = "en_US")]
     pub locale: String,
-    /// Faults on the way, drawn from this seed
-    #[arg(long, value_name = "SEED")]
-    pub faults: Option<u64>,
 }
 
 /// `sandbox …`.
@@ -380,6 +433,9 @@ pub enum SandboxWhat {
         /// Which account: default, demo, lead_gen, custom_conversion
         #[arg(long, default_value = "default")]
         scenario: String,
+        /// Let things go wrong as on a bad day: lost replies, errors, throttling, broken bodies
+        #[arg(long)]
+        faults: bool,
         /// Start at this time instead of now (2026-01-05T08:00:00Z)
         #[arg(long, value_name = "TIME")]
         start: Option<String>,

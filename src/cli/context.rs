@@ -71,8 +71,13 @@ impl Context {
         telemetry::init(&self.config.log).map_err(|e| {
             Failure::new(Ending::Config, e.to_string(), "see [log] in the configuration")
         })?;
+        telemetry::end_on_panic();
         let store = self.store(Role::Agent).await?;
         let (transport, clock, sandbox) = boot::outside(&self.account).await?;
+        let key = self.config.audit.key.as_ref().map(|k| &k.value);
+        boot::prove(&store, key, clock.now()).await?;
+        // Room for the outcome of a write is set aside before there is any.
+        store.look().await?;
         let mut parts = Parts::assemble(store, &self.account, transport, clock, None)?;
         parts.head_key = self.config.audit.key.as_ref().map(|k| k.value.clone());
         parts.heads_file.clone_from(&self.config.audit.heads_file);

@@ -14,6 +14,7 @@ pub mod climb;
 pub mod compare;
 pub mod config;
 pub mod context;
+pub mod db;
 pub mod demo;
 pub mod doctor;
 pub mod drift;
@@ -22,6 +23,7 @@ pub mod explain;
 pub mod failure;
 pub mod files;
 pub mod forecast;
+pub mod health;
 pub mod init;
 pub mod output;
 pub mod plan;
@@ -121,7 +123,8 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
             advise::run(&advise, &mut text).map_err(Failure::from)?;
             out.write(&text).map(|()| Ending::Done)
         }
-        Command::Health => status::health(args, out).await,
+        Command::Health => health::run(args, out).await,
+        Command::Db(db) => db::run(args, db, out).await,
         Command::Completions { shell } => context::completions(*shell, out),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Failure, Said};
+use crate::domain::one_line;
 
 /// Data and talk of one command.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct Output {
 impl Output {
     /// One line of data.
     pub fn line(&self, text: &str) -> Said {
-        self.write(format!("{}\n", inert(text)).as_bytes())
+        self.write(format!("{}\n", one_line(text)).as_bytes())
     }
     /// Data as it is.
     pub fn write(&self, bytes: &[u8]) -> Said {
@@ -39,27 +40,6 @@ impl Output {
     /// Talk.
     pub fn say(&self, text: &str) {
         // Talk that nobody can hear is lost on purpose.
-        let _ = writeln!(io::stderr().lock(), "{}", inert(text));
-    }
-}
-
-/// Text without control characters but the line end: names come from foreign hands, and a terminal obeys what it reads.
-pub fn inert(text: &str) -> String {
-    let dangerous = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}')
-    };
-    text.chars().map(|c| if dangerous(c) { '\u{FFFD}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hostile_names_cannot_speak_to_the_terminal() {
-        let shown = inert("a\u{1b}[31mb\u{202e}c\r\0d");
-        assert!(!shown.contains(['\u{1b}', '\u{202e}', '\r', '\0']));
-        assert_eq!(inert("plain text\n"), "plain text\n");
+        let _ = writeln!(io::stderr().lock(), "{}", one_line(text));
     }
 }

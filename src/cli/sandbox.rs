@@ -16,7 +16,8 @@ use crate::{
 
 /// Runs it until it is killed.
 pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> Ended {
-    let args::SandboxWhat::Serve { addr, seed, speed, scenario, start, rules } = &command.what;
+    let args::SandboxWhat::Serve { addr, seed, speed, scenario, faults, start, rules } =
+        &command.what;
     let start = match start {
         Some(text) => text.parse::<Moment>().map_err(|e| {
             Failure::new(Ending::Usage, e.to_string(), "write --start 2026-01-05T08:00:00Z")
@@ -26,8 +27,8 @@ pub async fn run(args: &args::Args, command: &args::Sandbox, out: &Output) -> En
     let mut scenario = named(scenario)?.seeded(*seed).starting(start);
     scenario.drafts = DRAFTS.to_vec();
     let world = ruled(scenario, options(rules)?);
-    if let Some(seed) = rules.faults {
-        world.set_faults(FaultMix::new(seed));
+    if *faults {
+        world.set_faults(FaultMix::new(*seed));
     }
     let bad = |e: std::io::Error| {
         Failure::new(

@@ -1,13 +1,11 @@
-//! `status`: one screen. `health`: is the installation in order?
-
-use serde_json::json;
+//! `status`: one screen.
 
 use super::{Ended, Ending, args, context, output::Output};
 use crate::{
     app::views::{self, StatusView},
     boot::Role,
     daemon::stop::StopFile,
-    ports::{Clock, StopSwitch, Store, SystemClock},
+    ports::{Clock, StopSwitch, SystemClock},
 };
 
 /// Seconds between two screens of `--watch`.
@@ -98,26 +96,4 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
         out.line(&format!("IN DOUBT: {write}"))?;
     }
     Ok(())
-}
-
-/// Runs `health`.
-pub async fn health(args: &args::Args, out: &Output) -> Ended {
-    let context = context::open(args)?;
-    let store = context.store(Role::Reader).await?;
-    let head = store.head().await?;
-    let problems = store.integrity().await?;
-    let stopped = StopFile::of(&context.dir).stopped();
-    let well = problems.is_empty();
-    if out.json {
-        out.document(&json!({ "well": well, "problems": problems, "stopped": stopped, "audit_head": head.seq }))?;
-    } else {
-        out.line(if well { "database in order" } else { "database damaged" })?;
-        for problem in &problems {
-            out.line(&format!("  {problem}"))?;
-        }
-        if let Some(why) = stopped {
-            out.line(&format!("writes are stopped: {why}"))?;
-        }
-    }
-    Ok(if well { Ending::Done } else { Ending::Damaged })
 }

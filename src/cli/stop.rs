@@ -4,7 +4,7 @@ use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
     app,
     boot::{self, Role},
-    daemon::stop::StopFile,
+    daemon::{hold, stop::StopFile},
     ports::{Clock, SystemClock},
 };
 
@@ -39,7 +39,12 @@ pub async fn start(args: &args::Args, start: &args::Reason, out: &Output) -> End
         ));
     }
     let switch = StopFile::of(&context.dir);
+    let restored = switch.held().is_some_and(|why| why.starts_with(boot::RESTORED));
+    if restored && !start.accept_strangers {
+        no_strangers(&context).await?;
+    }
     let was = switch.start().map_err(|e| cannot("remove", &switch, &e))?;
+    hold::Starts::of(&context.dir).forget().map_err(|e| cannot("remove", &switch, &e))?;
     out.line(if was { "writes are allowed again" } else { "writes were not stopped" })?;
     if was {
         record(&context, false, &start.reason, out).await;
@@ -59,6 +64,22 @@ pub async fn lift(args: &args::Args, lift: &args::Reason, out: &Output) -> Ended
     app::commands::lift(&store, clock.now(), &context::user(), &lift.reason).await?;
     out.line("filed; the agent acts on it in its next pass")?;
     Ok(Ending::Done)
+}
+
+/// After a restore, Meta may hold objects that this history does not know: a person must have dealt with each.
+async fn no_strangers(context: &context::Context) -> Result<(), Failure> {
+    let parts = super::db::looking(context).await?;
+    let found = app::strangers::strangers(parts.desk("agent")).await?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = found.iter().map(|s| format!("{} {}", s.kind, s.id)).collect();
+    let what = format!("objects at Meta are unknown to this history: {}", names.join(", "));
+    Err(Failure::new(
+        Ending::Stopped,
+        what,
+        "put each away in Ads Manager or `rungwise db adopt ID`; to release all the same: --accept-strangers",
+    ))
 }
 
 async fn record(context: &context::Context, on: bool, reason: &str, out: &Output) {

@@ -1,5 +1,8 @@
 //! The long-running agent: supervision, schedule, lock and kill switch.
 
+pub mod beat;
+pub mod hold;
+pub mod jumps;
 mod lock;
 pub mod run;
 pub mod schedule;

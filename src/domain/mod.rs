@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod forecast;
 pub mod guard;
 mod ids;
+mod inert;
 mod insight;
 pub mod likeness;
 mod money;
@@ -37,6 +38,7 @@ pub use ids::{
     AccountId, AdId, AdSetId, CampaignId, ClimbId, CreativeId, CustomConversionId, DecisionId,
     IdError, LineId, ObjectId, OpKey, PixelId, PlanId,
 };
+pub use inert::one_line;
 pub use insight::{ActionCount, InsightRow, SeenRow};
 pub use money::{Currency, Money, MoneyError};
 pub use policy::Policy;

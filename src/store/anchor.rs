@@ -75,6 +75,29 @@ pub(crate) fn newest_number(dir: &Path) -> Option<i64> {
     text.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).max()
 }
 
+/// Puts the copied heads of `dir` aside and keeps those a chain that ends with `head` can know; the newest of the
+/// others is what that chain lost. For a restore: what was copied out stays, under another name.
+pub fn set_anchors_aside(dir: &Path, head: &Head) -> Result<Option<Head>, StoreError> {
+    let path = dir.join(ANCHOR_FILE);
+    let fail = |e: std::io::Error| failed(&path, &e);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fail(e)),
+    };
+    let beside = |n: u32| dir.join(format!("{ANCHOR_FILE}.replaced{n}"));
+    let free = (1..10_000).find(|n| !beside(*n).exists()).unwrap_or(10_000);
+    let unfinished = dir.join(format!("{ANCHOR_FILE}.unfinished"));
+    let known = |line: &&str| parse(line).is_some_and(|(anchor, _)| anchor.seq <= head.seq);
+    let kept: String = text.lines().filter(known).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&unfinished, kept).map_err(fail)?;
+    std::fs::copy(&path, beside(free)).map_err(fail)?;
+    std::fs::rename(&unfinished, &path).map_err(fail)?;
+    sync_dir(dir).map_err(fail)?;
+    let lost = text.lines().filter_map(parse).map(|(anchor, _)| anchor);
+    Ok(lost.filter(|anchor| anchor.seq > head.seq).max_by_key(|anchor| anchor.seq))
+}
+
 impl AnchorFile {
     /// The anchors of `dir`; its key was made when an agent first opened the database.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {

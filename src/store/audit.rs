@@ -6,6 +6,7 @@ use super::{
     commit::{run, sha256},
     dialect,
     error::failed,
+    personal,
     rows::Got,
     sql,
     sqlite::SqliteStore,
@@ -27,6 +28,17 @@ pub enum AuditError {
     /// It was read, and it is broken.
     #[error(transparent)]
     Broken(#[from] ChainBreak),
+    /// The tables and their guards are not the ones the chain recorded.
+    #[error(
+        "the database's schema ({found}) is not the one recorded in the audit chain ({recorded}): a table, index or \
+         guard was added, dropped or altered"
+    )]
+    Schema {
+        /// As recorded.
+        recorded: String,
+        /// As it is.
+        found: String,
+    },
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -40,10 +52,9 @@ pub(crate) async fn append(
     body: &[u8],
 ) -> Result<(), StoreError> {
     let doing = "writing the audit log";
-    let head =
-        sqlx::query(sql::AUDIT_HEAD).fetch_optional(&mut *conn).await.map_err(failed(doing))?;
-    let head = head.map_or_else(|| Ok(Head::genesis()), |row| head_of(&Got::new(&row, doing)))?;
-    let link = Link::after(&head, at, kind, body.to_vec());
+    let head = newest(conn).await?;
+    let body = personal::tokenised(conn, kind, body).await?;
+    let link = Link::after(&head, at, kind, body);
     let put = sqlx::query(sql::AUDIT_PUT)
         .bind(link.seq)
         .bind(link.at.millis())
@@ -52,6 +63,24 @@ pub(crate) async fn append(
         .bind(link.prev.as_str())
         .bind(link.hash.as_str());
     run(conn, doing, put).await.map(drop)
+}
+
+/// The newest link as head, as this connection sees it.
+pub(crate) async fn newest(conn: &mut SqliteConnection) -> Result<Head, StoreError> {
+    let doing = "reading the audit log's head";
+    let row = sqlx::query(sql::AUDIT_HEAD).fetch_optional(conn).await.map_err(failed(doing))?;
+    row.map_or_else(|| Ok(Head::genesis()), |row| head_of(&Got::new(&row, doing)))
+}
+
+/// The hash of one link, if it is there.
+pub(crate) async fn hash_at(
+    conn: &mut SqliteConnection,
+    seq: i64,
+) -> Result<Option<LinkHash>, StoreError> {
+    let doing = "reading the audit log";
+    let get = sqlx::query(sql::AUDIT_LINK_HASH).bind(seq);
+    let row = get.fetch_optional(conn).await.map_err(failed(doing))?;
+    row.map(|row| Got::new(&row, doing).text("hash").map(LinkHash::stored)).transpose()
 }
 
 fn head_of(got: &Got<'_>) -> Result<Head, StoreError> {
@@ -141,14 +170,12 @@ impl SqliteStore {
     pub async fn verify_audit_from(&self, checkpoint: &Head) -> Result<Head, AuditError> {
         let mut conn = self.read_connection("reading the audit log").await?;
         if checkpoint.seq > 0 {
-            let doing = "reading the audit log";
-            let get = sqlx::query(sql::AUDIT_LINK_HASH).bind(checkpoint.seq);
-            match get.fetch_optional(&mut *conn).await.map_err(failed(doing))? {
+            match hash_at(&mut conn, checkpoint.seq).await? {
                 None => {
-                    let seq = self.audit_head().await?.seq;
+                    let seq = newest(&mut conn).await?.seq;
                     return Err(ChainBreak::Cut { seq, anchored: checkpoint.seq }.into());
                 }
-                Some(row) if Got::new(&row, doing).text("hash")? != checkpoint.hash.as_str() => {
+                Some(hash) if hash != checkpoint.hash => {
                     return Err(ChainBreak::Rewritten { seq: checkpoint.seq }.into());
                 }
                 Some(_) => {}

@@ -39,37 +39,7 @@ impl SqliteStore {
     /// Copies the database as of now to `to`, which must not exist, while others read and write. The copy gets its
     /// name only after pages, constraints, schema and audit chain were checked; a failed one leaves nothing.
     pub async fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
-        if to.try_exists().map_err(|e| trouble(to, &e))? {
-            return Err(StoreError::Conflict { doing: DOING, what: to.display().to_string() });
-        }
-        let mut part = to.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        if part.exists() {
-            std::fs::remove_file(&part).map_err(|e| trouble(&part, &e))?;
-        }
-        let copied = self.copy_and_check(&part, to).await;
-        if copied.is_err() {
-            let _ = std::fs::remove_file(&part);
-        }
-        copied
-    }
-
-    async fn copy_and_check(&self, part: &Path, to: &Path) -> Result<Backup, StoreError> {
-        // The engine fills an empty file; made here it is private from its first byte on.
-        private_file(part).map_err(|e| trouble(part, &e))?;
-        let mut live = open::single(self.path()).await.map_err(failed(DOING))?;
-        let text = part.to_str().ok_or_else(|| trouble(part, &"its name is not UTF-8"))?;
-        sqlx::query(dialect::COPY_INTO)
-            .bind(text)
-            .execute(&mut live)
-            .await
-            .map_err(failed(DOING))?;
-        let schema = schema_digest(&mut live).await?;
-        live.close().await.map_err(failed(DOING))?;
-        let backup = Backup { path: to.to_owned(), ..inspect(part, Some(&schema)).await? };
-        put_in_place(part, to)?;
-        Ok(backup)
+        copy(self.path(), to).await
     }
 
     /// Checks every page, index and constraint. Empty when all is well, else one line per problem.
@@ -80,10 +50,61 @@ impl SqliteStore {
     }
 }
 
+async fn copy(live: &Path, to: &Path) -> Result<Backup, StoreError> {
+    if to.try_exists().map_err(|e| trouble(to, &e))? {
+        return Err(StoreError::Conflict { doing: DOING, what: to.display().to_string() });
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    if part.exists() {
+        std::fs::remove_file(&part).map_err(|e| trouble(&part, &e))?;
+    }
+    let copied = copy_and_check(live, &part, to).await;
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    copied
+}
+
+async fn copy_and_check(live: &Path, part: &Path, to: &Path) -> Result<Backup, StoreError> {
+    // The engine fills an empty file; made here it is private from its first byte on.
+    private_file(part).map_err(|e| trouble(part, &e))?;
+    let mut live = open::single(live).await.map_err(failed(DOING))?;
+    let text = part.to_str().ok_or_else(|| trouble(part, &"its name is not UTF-8"))?;
+    sqlx::query(dialect::COPY_INTO).bind(text).execute(&mut live).await.map_err(failed(DOING))?;
+    let schema = schema_digest(&mut live).await?;
+    live.close().await.map_err(failed(DOING))?;
+    let backup = Backup { path: to.to_owned(), ..inspect(part, Some(&schema)).await? };
+    put_in_place(part, to)?;
+    Ok(backup)
+}
+
+/// Copies the database as it is before it is upgraded to schema `version`. A copy that is there already, from an
+/// upgrade that was cut off, is verified and kept.
+pub(crate) async fn before_upgrade(path: &Path, version: i64) -> Result<PathBuf, StoreError> {
+    let to = header::upgrade_copy(path, version);
+    if let Some(dir) = to.parent() {
+        std::fs::create_dir_all(dir).map_err(|e| trouble(dir, &e))?;
+    }
+    if to.exists() && inspect(&to, None).await.is_ok() {
+        return Ok(to);
+    }
+    if to.exists() {
+        std::fs::remove_file(&to).map_err(|e| trouble(&to, &e))?;
+    }
+    copy(path, &to).await.map(|made| made.path)
+}
+
 impl Backup {
     /// Checks a copy from its first byte to the last link of its audit chain, without changing it.
     pub async fn inspect(path: &Path) -> Result<Self, StoreError> {
         inspect(path, None).await
+    }
+
+    /// The same, and holds the chain against copied heads, each of which must be a link of it.
+    pub async fn inspect_against(path: &Path, anchors: &[Head]) -> Result<Self, StoreError> {
+        inspect_with(path, None, anchors).await
     }
 
     /// Puts the checked copy `from` in the place of the database of the directory whose lock is held. What was there
@@ -144,6 +165,14 @@ fn put_in_place(part: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Header, pages, constraints, schema if one is expected, and the audit chain.
 async fn inspect(path: &Path, schema: Option<&str>) -> Result<Backup, StoreError> {
+    inspect_with(path, schema, &[]).await
+}
+
+async fn inspect_with(
+    path: &Path,
+    schema: Option<&str>,
+    anchors: &[Head],
+) -> Result<Backup, StoreError> {
     header::check(path)?;
     let mut copy = open::single(path).await.map_err(failed(DOING))?;
     if let Some(problem) = open::problems(&mut copy).await.map_err(failed(DOING))?.first() {
@@ -154,10 +183,10 @@ async fn inspect(path: &Path, schema: Option<&str>) -> Result<Backup, StoreError
     {
         return Err(trouble(path, &"its schema differs from the original's"));
     }
-    let head = match audit::verify(&mut copy, Head::genesis(), &[]).await {
+    let head = match audit::verify(&mut copy, Head::genesis(), anchors).await {
         Ok(head) => head,
         Err(AuditError::Store(error)) => return Err(error),
-        Err(AuditError::Broken(found)) => return Err(trouble(path, &found)),
+        Err(broken) => return Err(trouble(path, &broken)),
     };
     copy.close().await.map_err(failed(DOING))?;
     let bytes = std::fs::metadata(path).map_err(|e| trouble(path, &e))?.len();

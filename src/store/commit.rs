@@ -7,7 +7,7 @@ use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 use super::{
     audit, doc,
     error::{document, failed},
-    objects, sql,
+    objects, personal, sql,
 };
 use crate::{
     domain::{
@@ -170,13 +170,15 @@ async fn put_approval(
     account: &str,
     approval: &Approval,
 ) -> Result<(), StoreError> {
+    let by = personal::token(conn, &approval.by).await?;
+    let note = personal::token(conn, &approval.note).await?;
     let put = sqlx::query(sql::APPROVAL_PUT)
         .bind(account)
         .bind(approval.plan.as_str())
-        .bind(&approval.by)
+        .bind(by)
         .bind(approval.at.millis())
         .bind(i64::from(approval.granted))
-        .bind(&approval.note);
+        .bind(note);
     run(conn, "keeping an approval", put).await.map(drop)
 }
 
@@ -229,13 +231,15 @@ async fn command(
     account: &str,
     row: &CommandRow,
 ) -> Result<(), StoreError> {
+    let by = personal::token(conn, &row.by).await?;
+    let note = personal::token(conn, &row.note).await?;
     let put = sqlx::query(sql::COMMAND_PUT)
         .bind(account)
         .bind(row.at.millis())
-        .bind(&row.by)
+        .bind(by)
         .bind(&row.kind)
         .bind(&row.subject)
-        .bind(&row.note);
+        .bind(note);
     run(conn, "giving a command", put).await.map(drop)
 }
 

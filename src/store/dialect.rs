@@ -15,10 +15,19 @@ pub(crate) const SCHEMA: &str =
 pub(crate) const COPY_INTO: &str = "vacuum into $1";
 /// Every page, index and constraint.
 pub(crate) const INTEGRITY: &str = "pragma integrity_check";
+/// The first problem of pages and rows, without comparing indexes.
+pub(crate) const QUICK_CHECK: &str = "pragma quick_check(1)";
 /// Rows whose parent is missing.
 pub(crate) const ORPHANS: &str = "pragma foreign_key_check";
 /// The number of the newest migration the file has seen.
 pub(crate) const SCHEMA_VERSION_OF_FILE: &str = "pragma user_version";
+
+/// The engine's own count of changes to the schema: a trigger that is dropped and put back adds two.
+pub(crate) const SCHEMA_CHANGES: &str = "pragma schema_version";
+/// Merges the write-ahead log into the file as far as readers allow, without waiting for anybody.
+pub(crate) const MERGE_LOG: &str = "pragma wal_checkpoint(passive)";
+/// The same, and cuts the log to nothing when nobody reads.
+pub(crate) const EMPTY_LOG: &str = "pragma wal_checkpoint(truncate)";
 
 /// How many pages the file may have, on this connection.
 pub(crate) const PAGE_LIMIT: &str = "pragma max_page_count";
@@ -26,7 +35,7 @@ pub(crate) const PAGE_LIMIT: &str = "pragma max_page_count";
 /// "RUNG" as a number: `application_id` of our files.
 pub(crate) const APPLICATION_ID: i64 = 1_381_322_311;
 /// The number of the newest migration in `migrations/sqlite`, kept in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 /// The oldest engine without the WAL-reset bug (3.7.0 to 3.51.2 could corrupt a database when a checkpoint met a
 /// commit).
 pub(crate) const OLDEST_ENGINE: (u32, u32, u32) = (3, 51, 3);
@@ -34,8 +43,8 @@ pub(crate) const OLDEST_ENGINE: (u32, u32, u32) = (3, 51, 3);
 /// Settings of every connection, with the value each must answer when asked.
 ///
 /// `synchronous` FULL (2): a lost intent would mean a duplicate. `recursive_triggers`: without it `insert or replace`
-/// deletes without firing delete triggers. `mmap_size` 0: mapping worsens damage and gives spurious I/O errors.
-pub(crate) const SETTINGS: [(&str, &str, i64); 9] = [
+/// deletes without firing delete triggers. `secure_delete`: what was erased must not linger in free pages. `mmap_size` 0: mapping worsens damage and gives spurious I/O errors.
+pub(crate) const SETTINGS: [(&str, &str, i64); 10] = [
     ("synchronous", "full", 2),
     ("foreign_keys", "on", 1),
     ("recursive_triggers", "on", 1),
@@ -45,6 +54,7 @@ pub(crate) const SETTINGS: [(&str, &str, i64); 9] = [
     ("wal_autocheckpoint", "1000", 1_000),
     ("temp_store", "memory", 2),
     ("mmap_size", "0", 0),
+    ("secure_delete", "on", 1),
 ];
 /// Largest write-ahead log left behind after a checkpoint, in bytes.
 pub(crate) const WAL_LIMIT: &str = "67108864";

@@ -6,6 +6,8 @@ use crate::ports::StoreError;
 const FULL: i64 = 13;
 /// Primary result code `SQLITE_CONSTRAINT`.
 const CONSTRAINT: i64 = 19;
+/// Primary result code `SQLITE_CORRUPT`.
+pub(crate) const CORRUPT: i64 = 11;
 /// Primary result code `SQLITE_CANTOPEN`.
 pub(crate) const CANTOPEN: i64 = 14;
 

@@ -1,6 +1,10 @@
 //! A look at the file's first bytes before the engine touches it: a foreign file must stay as it is.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use super::dialect::{APPLICATION_ID, SCHEMA_VERSION};
 use crate::ports::StoreError;
@@ -46,11 +50,27 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
 /// Refuses a schema this version does not know yet.
 pub(crate) fn newer(path: &Path, version: i64) -> Result<(), StoreError> {
     if version > SCHEMA_VERSION {
-        let why = format!("its schema is version {version}, this program knows {SCHEMA_VERSION}");
-        let hint = "use the newer program, or restore the backup made before the upgrade";
+        let mut why =
+            format!("its schema is version {version}, this program knows {SCHEMA_VERSION}");
+        let hint =
+            "use the newer program, or `rungwise db restore` the backup made before the upgrade";
+        if let Some(copy) = backup_before(path, version) {
+            why.push_str(&format!("; the backup made before the upgrade is {}", copy.display()));
+        }
         return Err(open_error(path, why, hint));
     }
     Ok(())
+}
+
+/// Where the copy made before an upgrade to `version` is kept, beside the database at `path`.
+pub(crate) fn upgrade_copy(path: &Path, version: i64) -> PathBuf {
+    path.with_file_name("backups").join(format!("before-schema-{version}.db"))
+}
+
+/// The copy of the newest older schema: an upgrade may have crossed several at once.
+fn backup_before(path: &Path, version: i64) -> Option<PathBuf> {
+    let between = (SCHEMA_VERSION.saturating_add(1)..=version.min(10_000)).rev();
+    between.map(|v| upgrade_copy(path, v)).find(|copy| copy.is_file())
 }
 
 /// True when a write-ahead log with content lies beside the file: the file alone is then not the whole.

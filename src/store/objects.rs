@@ -88,6 +88,12 @@ pub(crate) async fn tree(
     store.row(doing, get).await?.map(|row| tree_of(&Got::new(&row, doing))).transpose()
 }
 
+pub(crate) async fn versions(store: &SqliteStore) -> Result<Vec<Tree>, StoreError> {
+    let doing = "reading the versions of trees";
+    let rows = store.rows(doing, sqlx::query(sql::TREES_HISTORY).bind(store.key())).await?;
+    rows.iter().map(|row| tree_of(&Got::new(row, doing))).collect()
+}
+
 pub(crate) async fn trees(store: &SqliteStore) -> Result<Vec<Tree>, StoreError> {
     let doing = "reading the trees";
     let rows = store.rows(doing, sqlx::query(sql::TREES_GET).bind(store.key())).await?;

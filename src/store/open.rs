@@ -16,8 +16,8 @@ use sqlx::{
 };
 
 use super::{
-    dialect,
-    error::{CANTOPEN, failed, primary_code},
+    backup, dialect,
+    error::{CANTOPEN, CORRUPT, failed, primary_code},
     header::{self, open_error},
     sql,
 };
@@ -107,7 +107,7 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
         Err(e) if primary_code(&e) == Some(CANTOPEN) && !header::has_log(path) => {
             pool(path, Role::Frozen).await.map_err(|e| open_error(path, e.to_string(), hint))?
         }
-        Err(e) => return Err(open_error(path, e.to_string(), hint)),
+        Err(e) => return Err(open_error(path, e.to_string(), hint_for(&e, hint))),
     };
     check_engine(path, &pool).await?;
     let version = file_version(&pool).await?;
@@ -124,12 +124,36 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
 /// now and not at the first change.
 pub(crate) async fn writer(path: &Path) -> Result<SqlitePool, StoreError> {
     let hint = "the file and its directory must be writable for this user";
-    let refused = |e: sqlx::Error| open_error(path, e.to_string(), hint);
+    let refused = |e: sqlx::Error| open_error(path, e.to_string(), hint_for(&e, hint));
     let pool = pool(path, Role::Writer).await.map_err(refused)?;
     let probe = pool.begin_with(dialect::BEGIN_WRITE).await.map_err(refused)?;
     probe.rollback().await.map_err(refused)?;
     Ok(pool)
 }
+
+/// What to do about a file the engine cannot make sense of; else what was to be said anyway.
+fn hint_for(error: &sqlx::Error, otherwise: &'static str) -> &'static str {
+    match primary_code(error) {
+        Some(CORRUPT) => DAMAGED,
+        _ => otherwise,
+    }
+}
+
+/// A file that lost its own log, or lies beside another's, opens as if nothing were wrong and is then neither the one
+/// nor the other. Asked only after a death: a clean end leaves no log.
+pub(crate) async fn check_after_death(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
+    let found: Vec<String> = sqlx::query_scalar(dialect::QUICK_CHECK)
+        .fetch_all(writer)
+        .await
+        .map_err(|e| open_error(path, e.to_string(), DAMAGED))?;
+    match found.into_iter().find(|line| line != "ok") {
+        Some(problem) => Err(open_error(path, problem, DAMAGED)),
+        None => Ok(()),
+    }
+}
+
+const DAMAGED: &str = "the file is damaged, or the log beside it is another database's: copy the directory away, then \
+     `rungwise db restore` a verified backup";
 
 async fn file_version(pool: &SqlitePool) -> Result<i64, StoreError> {
     sqlx::query_scalar(dialect::SCHEMA_VERSION_OF_FILE)
@@ -157,10 +181,17 @@ fn is_sound_engine(version: &str) -> bool {
     (next(), next(), next()) >= dialect::OLDEST_ENGINE
 }
 
-/// Brings an existing database of the agent to the newest schema.
+/// Brings an existing database of the agent to the newest schema. An older one is copied first, and upgraded only when
+/// the copy was verified.
 pub(crate) async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
     check_engine(path, writer).await?;
-    header::newer(path, file_version(writer).await?)?;
+    let found = file_version(writer).await?;
+    header::newer(path, found)?;
+    if found < dialect::SCHEMA_VERSION {
+        let copy = backup::before_upgrade(path, dialect::SCHEMA_VERSION).await?;
+        let (from, to) = (found, dialect::SCHEMA_VERSION);
+        tracing::info!(copy = %copy.display(), "upgrading the database from schema {from} to {to}");
+    }
     run_migrations(path, writer).await
 }
 

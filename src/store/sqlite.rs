@@ -8,11 +8,13 @@ use std::{
 use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection, sqlite::SqliteRow};
 
 use super::{
-    anchor, climbs, commit, dialect,
+    anchor, audit, climbs, commit, dialect,
     error::failed,
     header::{self, open_error},
     hook::{Change, CommitHook},
     insights, objects, open, plans, small,
+    space::{self, Reserve},
+    standing::Standing,
 };
 use crate::{
     domain::{
@@ -20,6 +22,7 @@ use crate::{
         SeenRow, Tree,
         audit::{Head, Link},
         plan::{Approval, PlanHash},
+        write_log::Entry,
     },
     ports::{
         AgentHold, Record, Store, StoreError,
@@ -55,7 +58,8 @@ struct Shared {
     access: Access,
     writer: Option<SqlitePool>,
     reader: SqlitePool,
-    identity: FileIdentity,
+    standing: Standing,
+    reserve: Reserve,
 }
 
 impl SqliteStore {
@@ -81,7 +85,11 @@ impl SqliteStore {
                     open::create(&dir, &path).await?;
                 }
                 header::check(&path)?;
+                let died = header::has_log(&path);
                 let writer = open::writer(&path).await?;
+                if died {
+                    open::check_after_death(&path, &writer).await?;
+                }
                 open::migrate(&path, &writer).await?;
                 anchor::ensure_key(&dir)?;
                 Some(writer)
@@ -100,9 +108,10 @@ impl SqliteStore {
             }
         };
         let reader = open::readers(&path).await?;
-        let identity = FileIdentity::of(&path)
+        let standing = Standing::of(&dir, &path)
             .map_err(|e| open_error(&path, e.to_string(), "the file must be readable"))?;
-        let shared = Shared { dir, path, access, writer, reader, identity };
+        let reserve = Reserve::of(&dir);
+        let shared = Shared { dir, path, access, writer, reader, standing, reserve };
         Ok(Self { shared: Arc::new(shared), account: account.clone(), hook: None })
     }
 
@@ -141,17 +150,43 @@ impl SqliteStore {
         }
     }
 
-    /// Fails when the file was removed or replaced since it was opened: the engine would go on writing into a file
-    /// nobody can find.
+    /// Fails when the file was removed, replaced or cut since it was opened.
     pub fn check_file(&self) -> Result<(), StoreError> {
-        let shared = &self.shared;
-        match FileIdentity::of(&shared.path) {
-            Ok(found) if found == shared.identity => Ok(()),
-            _ => {
-                let hint = "stop the agent, put the file back or restore a backup, and start again";
-                Err(open_error(&shared.path, "it was removed or replaced while in use", hint))
-            }
-        }
+        self.shared.standing.check_file()
+    }
+
+    /// What the door asks before every send.
+    pub fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    /// Why nothing may be sent for want of room on the disk.
+    pub fn room(&self) -> Option<String> {
+        space::low(self.dir())
+    }
+
+    /// Every version of every tree, oldest first; `seen_at` is when a read first found it so.
+    pub async fn tree_versions(&self) -> Result<Vec<Tree>, StoreError> {
+        objects::versions(self).await
+    }
+
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.shared.reserve
+    }
+
+    /// Merges the write-ahead log into the file as far as readers allow.
+    pub(crate) async fn merge_log(&self) -> Result<(), StoreError> {
+        self.on_writer("merging the write-ahead log", dialect::MERGE_LOG).await
+    }
+
+    /// Merges the write-ahead log into the file and cuts it to nothing, so that erased text is gone from it too.
+    pub(crate) async fn empty_log(&self) -> Result<(), StoreError> {
+        self.on_writer("emptying the write-ahead log", dialect::EMPTY_LOG).await
+    }
+
+    async fn on_writer(&self, doing: &'static str, text: &'static str) -> Result<(), StoreError> {
+        let Some(writer) = &self.shared.writer else { return Ok(()) };
+        sqlx::query(text).fetch_all(writer).await.map(drop).map_err(failed(doing))
     }
 
     /// Lets the file grow to `pages` pages only (never below what it has), as a full disk would: for rehearsals. Holds
@@ -230,22 +265,43 @@ impl SqliteStore {
         let doing = "committing a batch";
         // Also audit links: a person's yes is on the chain the moment it is given, not when the agent next looks.
         let harmless = |r: &Record| {
-            matches!(r, Record::Command(_) | Record::Approval(_) | Record::Audit { .. })
+            // A note only where a person takes an unknown object as known.
+            let adopts = matches!(r, Record::Note { key, .. } if key.starts_with("adopted:"));
+            matches!(r, Record::Command(_) | Record::Approval(_) | Record::Audit { .. }) || adopts
         };
         if !batch.iter().all(harmless) {
             self.agent_only(doing)?;
         }
         self.before(Change::Batch(&batch))?;
+        match self.write_batch(doing, &batch).await {
+            // What became of a write that was sent must find room: that is what the reserve is for.
+            Err(StoreError::Full { .. })
+                if tells_an_outcome(&batch) && self.reserve().release() =>
+            {
+                tracing::error!("the disk is full: the reserve is used for the outcome of a write");
+                self.write_batch(doing, &batch).await?;
+            }
+            other => other?,
+        }
+        self.after(Change::Batch(&batch))
+    }
+
+    async fn write_batch(&self, doing: &'static str, batch: &[Record]) -> Result<(), StoreError> {
         let mut tx = self.begin(doing).await?;
-        for record in &batch {
+        for record in batch {
             if let Err(error) = commit::apply(&mut tx, self.key(), record).await {
                 // When the engine has rolled back by itself this fails, and the pool replaces the connection.
                 let _ = tx.rollback().await;
                 return Err(error);
             }
         }
+        let audited = batch.iter().any(|r| matches!(r, Record::Audit { .. }));
+        let head = if audited { Some(audit::newest(&mut tx).await?) } else { None };
         tx.commit().await.map_err(failed(doing))?;
-        self.after(Change::Batch(&batch))
+        if let Some(head) = head {
+            self.shared.standing.remember_head(head);
+        }
+        Ok(())
     }
 }
 
@@ -259,6 +315,14 @@ async fn to_the_end(
         Ok(result) => result,
         Err(why) => Err(StoreError::Database { doing, why: why.to_string() }),
     }
+}
+
+/// True for batches that say how a write ended and begin none.
+fn tells_an_outcome(batch: &[Record]) -> bool {
+    let begins =
+        |r: &Record| matches!(r, Record::Intent(_) | Record::Entry { entry: Entry::Started, .. });
+    let ends = |r: &Record| matches!(r, Record::Entry { .. });
+    !batch.iter().any(begins) && batch.iter().any(ends)
 }
 
 fn forbidden(doing: &'static str, why: &str) -> StoreError {
@@ -277,23 +341,6 @@ fn refuse_lost_history(dir: &Path, path: &Path) -> Result<(), StoreError> {
             Err(open_error(path, why, hint))
         }
         _ => Ok(()),
-    }
-}
-
-/// What tells one file from another under the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
-
-impl FileIdentity {
-    #[cfg(unix)]
-    fn of(path: &Path) -> std::io::Result<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let meta = std::fs::metadata(path)?;
-        Ok(Self(meta.dev(), meta.ino()))
-    }
-    #[cfg(not(unix))]
-    fn of(path: &Path) -> std::io::Result<Self> {
-        std::fs::metadata(path).map(|_| Self(0, 0))
     }
 }
 

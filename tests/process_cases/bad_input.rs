@@ -10,6 +10,7 @@ use std::{
 
 use crate::support::{Site, contents, rungwise};
 use rungwise::{daemon::AgentLock, store::DATABASE_FILE};
+use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// What a refusal must look like.
@@ -177,7 +178,7 @@ async fn databases_of_others_and_directories_in_use_or_closed_are_refused() {
     for args in [&["tick"][..], &["status"]] {
         refused("newer schema", &site.run(args), 78, &[DATABASE_FILE, "version 99"]);
     }
-    raw(&database, "pragma user_version = 1; pragma wal_checkpoint(truncate);").await;
+    raw(&database, "pragma user_version = 2; pragma wal_checkpoint(truncate);").await;
     let held = AgentLock::acquire(&site.path()).unwrap();
     refused("second agent", &site.run(&["tick"]), 75, &["another agent", "--dir"]);
     drop(held);
@@ -253,7 +254,9 @@ async fn a_meta_that_does_not_answer_sensibly_is_reported_and_nothing_is_kept() 
         site.configure("supervised", &between(&site, path, kind, body));
         refused(case, &site.run(&["tick"]), 69, says);
         let status = site.json(&["status"]);
-        assert_eq!(status["audit_head"], 0, "{case}: nothing is kept of a half read");
+        // The record of the schema, made when the database was.
+        assert_eq!(status["audit_head"], 1, "{case}: nothing is kept of a half read");
+        assert_eq!(status["insights_read"], Value::Null, "{case}: nothing is kept of a half read");
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());

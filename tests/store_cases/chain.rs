@@ -23,7 +23,7 @@ async fn chained(n: i64) -> World {
 fn break_of(outcome: Result<Head, AuditError>) -> ChainBreak {
     match outcome.unwrap_err() {
         AuditError::Broken(found) => found,
-        AuditError::Store(error) => panic!("{error}"),
+        other => panic!("{other}"),
     }
 }
 

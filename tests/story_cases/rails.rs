@@ -12,7 +12,7 @@ use rungwise::{
         climb::{Climb, Command, State},
         plan::PlanKind,
     },
-    ports::{BoxFuture, Method, Request, Response, Store as _, Transport, TransportError},
+    ports::{BoxFuture, Clock, Method, Request, Response, Store as _, Transport, TransportError},
     sandbox::{Options, Sandbox, Scenario, Standing, Town, TownPlan, market::MarketParams},
 };
 use secrecy::ExposeSecret as _;
@@ -320,7 +320,8 @@ async fn autonomy_that_was_taken_back_waits_for_people_until_a_person_returns_it
     story.pass(true).await;
     assert_eq!(writes(&story), 0, "{}", story.tale());
     assert_eq!(story.unanswered().await.len(), 1, "the plan waits for a person");
-    let (history, account) = (&story.parts.store, &story.parts.account);
+    let account = story.parts.account.clone();
+    let history = &story.parts.store;
     let view = views::status(history, &account.id, &account.policy, None).await.unwrap();
     assert_eq!(view.mode, "supervised");
     assert!(view.mode_reason.unwrap().contains("a read contradicted a write"));
@@ -345,7 +346,7 @@ impl Transport for Spender {
             let insights = request.method == Method::Get && request.path.ends_with("/insights");
             let level = request.query.iter().any(|(n, v)| n == "level" && v == "adset");
             if let (Some((campaign, adset)), true, true) = (who, insights, level) {
-                let today = self.world.clock().now().rfc3339()[..10].to_owned();
+                let today = Clock::now(&self.world.clock()).rfc3339()[..10].to_owned();
                 let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
                 body["data"].as_array_mut().unwrap().push(json!({
                     "account_currency": "EUR", "campaign_id": campaign, "adset_id": adset, "date_start": today,

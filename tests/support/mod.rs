@@ -45,9 +45,14 @@ impl Site {
 
     /// A world that lives `speed` seconds in one of ours.
     pub(crate) fn open_at(mode: &str, speed: &str) -> Self {
+        Self::serve(mode, speed, &[])
+    }
+
+    /// The same with more said to the server.
+    pub(crate) fn serve(mode: &str, speed: &str, more: &[&str]) -> Self {
         let mut serve = rungwise();
         serve.args(["sandbox", "serve", "--addr", "127.0.0.1:0", "--speed", speed, "--json"]);
-        serve.args(["--scenario", "demo", "--start", OPENING]);
+        serve.args(["--scenario", "demo", "--start", OPENING]).args(more);
         let mut world = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(world.stdout.take().unwrap()).read_line(&mut line).unwrap();
