@@ -120,15 +120,15 @@ async fn verify(context: &context::Context, out: &Output) -> Ended {
     let anchors = context.anchors()?.read()?;
     let head = store.verify_audit_against(&anchors.heads).await?;
     store.schema_is_recorded().await?;
-    let held = anchors.heads.len();
+    let copied = anchors.heads.len();
     if out.json {
         out.document(&json!({
-            "file": store.path(), "records": head.seq, "head": head.hash.as_str(), "anchors": held, "verified": true,
+            "file": store.path(), "records": head.seq, "head": head.hash.as_str(), "anchors": copied, "verified": true,
         }))?;
     } else {
         let records = head.seq;
         out.line(&format!(
-            "{}: pages and constraints in order, {records} audit records unbroken, {held} copied heads agree, \
+            "{}: pages and constraints in order, {records} audit records unbroken, {copied} copied heads agree, \
              schema as recorded",
             store.path().display()
         ))?;
@@ -141,7 +141,7 @@ async fn restore(context: &context::Context, from: &Path, out: &Output) -> Ended
     let (now, by) = (SystemClock.now(), context::user());
     let done = boot::restore(&context.dir, from, &context.account, key, &by, now).await?;
     let head = done.store.head().await?.seq;
-    let held = Hold::of(&context.dir).reason().unwrap_or_default();
+    let hold = Hold::of(&context.dir).reason().unwrap_or_default();
     done.store.close().await;
     // Meta may be out of reach right now; the agent cannot be released before it was asked.
     let found = match looking(context).await {
@@ -152,7 +152,7 @@ async fn restore(context: &context::Context, from: &Path, out: &Output) -> Ended
         let strangers = found.as_ref().ok();
         out.document(&json!({
             "restored": done.backup.path, "records": done.backup.head.seq, "head": head,
-            "lost_head": done.lost, "held": held, "strangers": strangers,
+            "lost_head": done.lost, "held": hold, "strangers": strangers,
         }))?;
     } else {
         out.line(&format!(
@@ -165,7 +165,7 @@ async fn restore(context: &context::Context, from: &Path, out: &Output) -> Ended
                 done.backup.head.seq
             ))?;
         }
-        out.line(&format!("held in observe: {held}"))?;
+        out.line(&format!("held in observe: {hold}"))?;
         if let Ok(found) = &found {
             list(found, out)?;
         }

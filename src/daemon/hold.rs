@@ -81,8 +81,8 @@ impl Starts {
         let mut starts: Vec<i64> =
             before.lines().filter_map(|l| l.parse().ok()).filter(recent).collect();
         starts.push(now.millis());
-        let text: String = starts.iter().map(|at| format!("{at}\n")).collect();
-        fs::write(&self.path, text)?;
+        let lines: Vec<String> = starts.iter().map(ToString::to_string).collect();
+        fs::write(&self.path, lines.join("\n"))?;
         Ok(starts.len())
     }
     /// The agent ended cleanly, or a person has looked: counting begins anew.

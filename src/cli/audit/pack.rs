@@ -1,6 +1,7 @@
 //! The evidence pack: one tar file with everything a claim needs, and what it takes to check it without this program.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{BufWriter, Write as _},
     path::Path,
@@ -54,7 +55,7 @@ impl Pack {
         header.set_mtime(u64::try_from(self.at.seconds()).unwrap_or(0));
         self.tar.append_data(&mut header, name, bytes)?;
         let sum = HEXLOWER.encode(&Sha256::digest(bytes));
-        self.manifest.push_str(&format!("{sum}  {name}\n"));
+        let _ = writeln!(self.manifest, "{sum}  {name}");
         Ok(())
     }
     fn lines(&mut self, name: &str, lines: impl IntoIterator<Item = Value>) -> std::io::Result<()> {
@@ -114,10 +115,10 @@ type Added = Result<std::io::Result<()>, Failure>;
 async fn links(store: &SqliteStore, pack: &mut Pack) -> Added {
     let (mut after, mut number) = (0, 1_u32);
     loop {
-        let links = store.links(after, LINKS).await?;
-        let Some(newest) = links.last() else { return Ok(Ok(())) };
+        let page = store.links(after, LINKS).await?;
+        let Some(newest) = page.last() else { return Ok(Ok(())) };
         after = newest.seq;
-        let lines = links.iter().map(|l| {
+        let lines = page.iter().map(|l| {
             json!({
                 "seq": l.seq, "at_ms": l.at.millis(), "kind": l.kind, "body": String::from_utf8_lossy(&l.body),
                 "prev": l.prev.as_str(), "hash": l.hash.as_str(),
