@@ -128,7 +128,9 @@ impl Work<'_> {
             closed.push(Gate::closed("history", why));
             return None;
         }
-        let choice = self.rung_table(&volumes);
+        // Several steps of one decision ask for the same table; it is worked out once.
+        let known = self.out.choice.take();
+        let choice = known.unwrap_or_else(|| self.rung_table(&volumes));
         let chosen = choice.key.as_deref().and_then(|k| evidence.rung_index(k));
         let chosen = self.nearest_below(at, &volumes).or(chosen);
         self.because(format!("rung choice: {}", choice.reason));

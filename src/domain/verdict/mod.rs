@@ -4,6 +4,7 @@
 //! says beforehand what a test can be expected to find. All three are pure and give the same bits everywhere.
 
 mod dispersion;
+mod gauss;
 mod lag;
 mod look;
 mod maturity;
