@@ -8,10 +8,8 @@ use libm::{atanh, exp, log, pow, sqrt, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{
-    USUAL_DISPERSION, round12,
-    special::{
-        beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails, normal_quantile,
-    },
+    DayCounts, Dispersion, USUAL_DISPERSION, round12,
+    special::{beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails, normal_quantile},
 };
 
 /// Events per week and ad set that Meta's delivery needs to leave the learning phase.
@@ -90,7 +88,11 @@ impl Volume {
         }
         // More budget is never less likely to do, so the first step that does can be looked for from a guess outwards.
         let guess = self.budget_guess(threshold, wanted) / most * f64::from(BUDGET_STEPS);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 1 and 16 384")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within 1 and 16 384"
+        )]
         let guess = guess.clamp(1.0, f64::from(BUDGET_STEPS - 1)) as u32;
         let (mut low, mut high) = (0, BUDGET_STEPS);
         let (mut step, mut reach) = (guess, 4);
@@ -143,6 +145,28 @@ pub fn daily_dispersion(days: &[(f64, f64)]) -> f64 {
     let freedom = count(used.len() - 1);
     let raw = squares / events * count(used.len()) / freedom;
     round12(((14.0 * USUAL_DISPERSION + freedom * raw) / (14.0 + freedom)).max(1.0))
+}
+
+/// Days an account's own dispersion is measured over.
+const OWN_DAYS: usize = 56;
+
+/// Variance ÷ mean of an account's own daily counts, from calendar days without a hole (oldest first, None = not usable)
+/// of `(spend, events)`; the last 56 count. Each day is held against the same weekday of the week before, at the cost of
+/// the period, so that the swing of the week and slow growth are no noise; blended with [`USUAL_DISPERSION`] worth 14
+/// days, as in a test.
+pub fn own_dispersion(days: &[Option<(f64, f64)>]) -> f64 {
+    let recent = days.get(days.len().saturating_sub(OWN_DAYS)..).unwrap_or_default();
+    let pairs = recent.iter().zip(recent.iter().skip(7)).filter_map(|(before, now)| {
+        let ((spend_before, before), (spend_now, now)) = (*before).zip(*now)?;
+        Some(DayCounts {
+            incumbent: before,
+            spend_incumbent: spend_before,
+            challenger: now,
+            spend_challenger: spend_now,
+        })
+    });
+    let pairs: Vec<DayCounts> = pairs.collect();
+    round12(Dispersion::measure(&pairs, USUAL_DISPERSION).daily)
 }
 
 /// How often an event is followed by the macro-conversion.
@@ -354,6 +378,11 @@ pub fn reliability(days: &[DayVolume], dispersion: f64) -> Reliability {
     result
 }
 
+/// Probability of not a single event where `expected` were to be expected.
+pub fn p_silent(expected: f64, dispersion: f64) -> f64 {
+    round12(p_at_most(0.0, expected, dispersion))
+}
+
 /// `P(Y ≤ y)` of a negative binomial with this mean and variance ÷ mean; Poisson at dispersion 1.
 fn p_at_most(y: f64, mean: f64, dispersion: f64) -> f64 {
     if mean <= 0.0 {
@@ -543,6 +572,23 @@ mod tests {
         let needed = fortnight(60.0).budget_needed(50.0, 0.8, 10.0).unwrap();
         assert!((1.8..2.6).contains(&needed), "30 a week need about twice the budget: {needed}");
         assert_eq!(fortnight(1.0).budget_needed(50.0, 0.8, 10.0), None);
+    }
+
+    #[test]
+    fn an_accounts_own_days_tell_its_noise_and_the_week_is_no_noise() {
+        // A steady shop that sells twice as much on Sundays; then one whose every day is anybody's guess.
+        let steady: Vec<_> =
+            (0..56).map(|n| Some((100.0, if n % 7 == 6 { 40.0 } else { 20.0 }))).collect();
+        assert!(own_dispersion(&steady) < 1.01, "{}", own_dispersion(&steady));
+        let wild: Vec<_> =
+            (0..56).map(|n| Some((100.0, if n * 5 % 11 < 5 { 5.0 } else { 45.0 }))).collect();
+        assert!(own_dispersion(&wild) > 6.0, "{}", own_dispersion(&wild));
+        assert!((own_dispersion(&[]) - USUAL_DISPERSION).abs() < 1e-12);
+        let (mut short, mut holed) = (steady.clone(), wild.clone());
+        short.truncate(10);
+        assert!((1.2..1.5).contains(&own_dispersion(&short)), "three pairs say little");
+        holed.iter_mut().step_by(2).for_each(|day| *day = None);
+        assert!(own_dispersion(&holed).is_finite());
     }
 
     #[test]

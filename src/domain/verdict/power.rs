@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     dispersion::Dispersion,
+    e_process::{For, score_at},
     gauss,
-    rule::{Method, Rule},
+    rule::{LookAt, Method, Rule},
     special::{count, normal_cdf, normal_pdf, normal_quantile, round12},
 };
 
@@ -105,6 +106,19 @@ pub fn detectable_ratio(purchases: f64, dispersion: f64, promote_at: f64, margin
     (1.0 + margin) / exp(z * sqrt(2.0 * dispersion / purchases))
 }
 
+impl Stage {
+    /// The true ratio promoted here with probability 80 %.
+    fn detectable(&self, rule: &Rule) -> f64 {
+        match (rule.method, self.bounds) {
+            (Method::EProcess, Some((promote, _))) => {
+                let (score, sd) = (promote / self.information, sqrt(1.0 / self.information));
+                exp(score - normal_quantile(0.80) * sd)
+            }
+            _ => detectable_ratio(self.purchases, self.dispersion, self.promote_at, rule.margin),
+        }
+    }
+}
+
 /// One look on the information scale.
 #[derive(Debug, Clone, Copy)]
 struct Stage {
@@ -120,18 +134,24 @@ struct Stage {
 fn stages(purchases_per_week: f64, dispersion: f64, rule: &Rule) -> Vec<Stage> {
     let half_prior = rule.prior.strength / 2.0;
     let edge = log(1.0 + rule.margin);
-    let stage = |look: &super::rule::LookAt| {
+    let last = rule.looks.len().saturating_sub(1);
+    let stage = |look: &LookAt| {
         let days = count(look.days);
         let purchases = purchases_per_week * days / 7.0;
-        let point = rule.method == Method::Point;
-        let total = Dispersion::assumed(2.0 * purchases, days, dispersion).total;
+        let assumed = Dispersion::assumed(2.0 * purchases, days, dispersion);
+        // Always-valid odds leave slow drift out.
+        let total = if rule.method == Method::EProcess { assumed.daily } else { assumed.total };
         let information = purchases / (2.0 * total);
-        let precision = if point { information } else { half_prior + information };
-        let score_at = |p: f64| precision * (edge - normal_quantile(p) / sqrt(precision));
-        let bounds = if point {
-            (precision * edge, precision * edge)
-        } else {
-            (score_at(look.promote_at), score_at(rule.stay_at))
+        let precision = half_prior + information;
+        let probable = |p: f64| precision * (edge - normal_quantile(p) / sqrt(precision));
+        let bounds = match rule.method {
+            Method::Point => (information * edge, information * edge),
+            Method::Posterior => (probable(look.promote_at), probable(rule.stay_at)),
+            Method::EProcess => {
+                let (promote, stay) = rule.wanted_odds(*look);
+                let at = |side, odds| score_at(side, edge, information, odds);
+                (at(For::Cheaper, promote), at(For::Dearer, stay))
+            }
         };
         let open = information > 0.0 && 2.0 * purchases >= rule.min_purchases;
         Stage {
@@ -143,7 +163,32 @@ fn stages(purchases_per_week: f64, dispersion: f64, rule: &Rule) -> Vec<Stage> {
             dispersion: total,
         }
     };
-    rule.looks.iter().map(stage).collect()
+    // Daily looks are worked out as weekly ones; `eased` makes up for the days between.
+    let weekly = |(index, look): &(usize, &LookAt)| {
+        let first = rule.looks.first().map_or(0, |first| first.days);
+        rule.method != Method::EProcess || *index == last || (look.days - first) % 7 == 0
+    };
+    rule.looks.iter().enumerate().filter(weekly).map(|(_, look)| stage(look)).collect()
+}
+
+/// Mean overshoot of a normal random walk over a boundary, in steps (Siegmund 1985): −ζ(½) ÷ √(2π).
+const OVERSHOOT: f64 = 0.582_597_157_939_010_5;
+
+/// Weekly stages that stand for daily looks, with bounds moved inwards by what a path may do between two of them.
+fn eased(stages: &[Stage]) -> Vec<Stage> {
+    let mut eased = stages.to_vec();
+    for (stage, before) in eased.iter_mut().skip(1).zip(stages) {
+        let gain = stage.information - before.information;
+        let days = count(stage.days.saturating_sub(before.days).max(1));
+        let between = OVERSHOOT * (sqrt(gain) - sqrt(gain / days));
+        stage.bounds = stage.bounds.map(|(promote, stay)| (promote + between, stay - between));
+    }
+    eased
+}
+
+/// The chances over these stages, and the share decided by each.
+fn over(stages: &[Stage], belief: Belief, rule: &Rule) -> (Chances, Vec<f64>) {
+    if rule.method == Method::EProcess { run(&eased(stages), belief) } else { run(stages, belief) }
 }
 
 /// The density of the score among the undecided: nodes, each with its weight times the density there.
@@ -222,7 +267,8 @@ fn run(stages: &[Stage], belief: Belief) -> (Chances, Vec<f64>) {
             let reach = REACH * sqrt(known + known * known * belief.sd * belief.sd);
             let (from, to) = (promote.max(mean - reach), stay.min(mean + reach));
             let arrive = |to: f64| undecided.integrate(|score| step.density(to, score));
-            let next = gauss::nodes(from, to.max(from)).map(|(to, weight)| (to, weight * arrive(to)));
+            let next =
+                gauss::nodes(from, to.max(from)).map(|(to, weight)| (to, weight * arrive(to)));
             undecided = Undecided(next.collect());
         }
     }
@@ -238,7 +284,7 @@ fn days_before(stages: &[Stage], days: usize) -> usize {
 /// The chances of a test on clean data: what learning days, lag and edits do to a naive comparison is not in them.
 /// With `belief.sd = 0` those at a known true ratio `exp(belief.mean)`.
 pub fn chances(purchases_per_week: f64, dispersion: f64, belief: Belief, rule: &Rule) -> Chances {
-    run(&stages(purchases_per_week, dispersion, rule), belief).0.rounded()
+    over(&stages(purchases_per_week, dispersion, rule), belief, rule).0.rounded()
 }
 
 impl Chances {
@@ -255,15 +301,14 @@ impl Chances {
 /// What a proposal must show before a test.
 pub fn outlook(plan: &TestPlan, rule: &Rule) -> Outlook {
     let stages = stages(plan.purchases_per_week, plan.dispersion, rule);
-    let (chances, decided) = run(&stages, plan.belief);
+    let (chances, decided) = over(&stages, plan.belief, rule);
     let half_prior = rule.prior.strength / 2.0;
     let looks = stages
         .iter()
         .zip(decided)
         .map(|(stage, decided)| {
             let reach = Z90 / sqrt(half_prior + stage.information);
-            let detectable =
-                detectable_ratio(stage.purchases, stage.dispersion, stage.promote_at, rule.margin);
+            let detectable = stage.detectable(rule);
             LookOutlook {
                 days: stage.days,
                 purchases: round12(stage.purchases),
