@@ -105,6 +105,14 @@ const OWNED_CRATES: &[(&str, &[&str], &str)] = &[
     ("csv", &["exports"], "only file readers know file formats"),
 ];
 
+/// Methods of floats that the platform's C library works out, each platform a little differently. Decisions take them from
+/// the pure-Rust `libm` crate as functions, so that a stored decision is the same bytes everywhere.
+const PLATFORM_MATHS: &[&str] = &[
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp",
+    "exp2", "exp_m1", "gamma", "hypot", "ln", "ln_1p", "ln_gamma", "log", "log10", "log2",
+    "mul_add", "powf", "powi", "sin", "sin_cos", "sinh", "sqrt", "tan", "tanh",
+];
+
 /// What a pure or port-only room may not touch: the beginning of its paths, names under `std`, outside crates, why.
 const CLEAN_ROOMS: &[(&str, &[&str], &[&str], &str)] = &[
     (
@@ -230,6 +238,7 @@ fn violations(path: &str, source: &str) -> Vec<String> {
     }
     ownership(path, &tokens, &mut found);
     clean_rooms(path, &tokens, &mut found);
+    platform_maths(path, &tokens, &mut found);
     found.sort();
     found.into_iter().map(|(line, what)| format!("src/{path}:{line}: {what}")).collect()
 }
@@ -297,6 +306,27 @@ fn ownership(path: &str, tokens: &[Token], found: &mut Vec<(usize, String)>) {
         }
         if matches!(word, "f32" | "f64") && within(&["domain"]) && !within(FLOATS) {
             found.push((token.line, format!("{word}: money and days are integers")));
+        }
+    }
+}
+
+/// In the core, outside its tests: `x.exp()`, `f64::exp(x)` and `.map(f64::exp)`.
+fn platform_maths(path: &str, tokens: &[Token], found: &mut Vec<(usize, String)>) {
+    if !path.starts_with("domain") {
+        return;
+    }
+    let text = |at: usize| tokens.get(at).map_or("", |t| t.text.as_str());
+    for (i, token) in tokens.iter().enumerate() {
+        if token.text == "cfg" && text(i + 2) == "test" {
+            return;
+        }
+        let before = |n: usize| i.checked_sub(n).map_or("", text);
+        let of_float = before(1) == "." && text(i + 1) == "(";
+        let by_path = before(1) == "::" && matches!(before(2), "f32" | "f64");
+        if PLATFORM_MATHS.contains(&token.text.as_str()) && (of_float || by_path) {
+            let what =
+                format!("{}: take it from the libm crate, or bits differ by platform", token.text);
+            found.push((token.line, what));
         }
     }
 }
@@ -647,6 +677,16 @@ mod each_rule_can_fail {
         caught("cli/run.rs", "use std::env; fn f() { env::vars_os() }", "environment");
         clean("config/environment.rs", "std::env::vars_os()");
         clean("cli/run.rs", "std::env::args_os()");
+    }
+
+    #[test]
+    fn the_core_calls_no_maths_of_the_platform() {
+        caught("domain/verdict/power.rs", "fn f(x: f64) -> f64 { x.exp() }", "exp: take it");
+        caught("domain/forecast.rs", "let y = (a / b).powf(0.5);", "powf: take it");
+        caught("domain/signals.rs", "xs.map(f64::ln)", "ln: take it");
+        clean("domain/forecast.rs", "use libm::exp; let y = exp(x).abs(); log(1.0);");
+        clean("domain/forecast.rs", "fn f() {} #[cfg(test)] mod tests { fn g() { x.exp(); } }");
+        clean("sandbox/market/arm.rs", "fn f(x: f64) -> f64 { x.exp() }");
     }
 
     #[test]

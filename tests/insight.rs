@@ -4,20 +4,18 @@
 
 use std::sync::Arc;
 
-use rand::SeedableRng as _;
-use rand_distr::{Distribution as _, Gamma, Poisson};
-use rand_pcg::Pcg64Mcg;
 use rungwise::{
     app::{
-        backtest, blended, calibration, commands, drift, events, forecast, tick, views::decision_of,
+        backtest, blended, calibration, collect, commands, drift, events, forecast,
+        note::note,
+        tick,
+        views::{decision_of, evidence_of},
     },
     boot::{self, AnyClock, AnyTransport, Parts, Role},
     cli::sandbox::populate,
     config,
     domain::{
-        DAY_MS, Policy,
-        policy::RuleName,
-        signals::{SpiralWeek, death_spiral, friction},
+        DAY_MS, Day, DayRange, InsightRow, Policy, climb::Climb, decide::decide, policy::RuleName,
     },
     ports::{Clock as _, Request, Store as _, Transport as _},
     sandbox::{Sandbox, Scenario},
@@ -200,6 +198,17 @@ async fn the_account_as_a_whole_is_held_against_the_days_before_a_test() {
         seen = seen.or(blended::of_decision(store, &row).await.unwrap());
     }
     let seen = seen.expect("a placement has been running for days");
+    // Each of these decisions can be told: the conclusion first, then figures and what would change it.
+    let mut changes = 0;
+    for row in store.decisions(None, 50).await.unwrap() {
+        let decision = decision_of(&row).unwrap();
+        let told = note(&decision, &evidence_of(store, &row).await.unwrap().unwrap());
+        assert_eq!(told.conclusion, decision.conclusion);
+        changes += told.change.len();
+        let all = [told.figures, told.why, told.change].concat();
+        assert!(all.iter().all(|line| !line.contains("NaN") && !line.contains("inf ")), "{all:?}");
+    }
+    assert!(changes > 0, "something would have changed something");
     assert_eq!(seen.figures.days.0, 28);
     assert!((1..=9).contains(&seen.figures.days.1), "{seen:?}");
     assert!(seen.figures.low < seen.figures.median && seen.figures.median < seen.figures.high);
@@ -210,56 +219,58 @@ async fn the_account_as_a_whole_is_held_against_the_days_before_a_test() {
     assert!(test.would_have_started && test.real.is_none() && test.policy.is_none(), "{test:?}");
 }
 
-fn counted(rng: &mut Pcg64Mcg, mean: f64, dispersion: f64) -> f64 {
-    let rate = Gamma::new(mean / (dispersion - 1.0), dispersion - 1.0).unwrap().sample(rng);
-    if rate > 0.0 { Poisson::new(rate).unwrap().sample(rng) } else { 0.0 }
-}
-
-#[test]
-fn nine_carts_per_purchase_raise_no_alarm_and_fifteen_usually_do() {
-    let mut rng = Pcg64Mcg::seed_from_u64(9);
-    let mut flagged = |ratio: f64, weekly: f64| {
-        let runs = 2_000;
-        let hits = (0..runs).filter(|_| {
-            let purchases = counted(&mut rng, 4.0 * weekly, 1.5);
-            let carts = counted(&mut rng, 4.0 * weekly * ratio, 1.5);
-            friction(carts, purchases, 1.5).flagged
-        });
-        f64::from(u32::try_from(hits.count()).unwrap()) / f64::from(runs)
+#[tokio::test]
+async fn a_day_younger_than_seventy_two_hours_never_changes_a_decision() {
+    let account = Account::in_mode("supervised").await;
+    account.live(30).await;
+    let (store, id) = (&account.parts.store, account.id());
+    let info = store.account(id).await.unwrap().unwrap();
+    let trees = store.trees().await.unwrap();
+    let climbs: Vec<Climb> = store
+        .climbs(true)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| serde_json::from_slice(&row.doc).unwrap())
+        .collect();
+    let pass = collect::Pass {
+        account: &info,
+        trees: &trees,
+        climbs: &climbs,
+        no_raises: &[],
+        token_expires: None,
     };
-    for weekly in [3.0, 5.0, 10.0, 20.0, 40.0] {
-        assert!(flagged(9.0, weekly) < 0.05, "false flags at nine to one, {weekly} a week");
-    }
-    assert!(flagged(15.0, 20.0) > 0.85, "fifteen to one at twenty a week");
-    assert!(flagged(15.0, 3.0) > 0.25, "and at three");
-}
-
-#[test]
-fn a_death_spiral_is_found_and_stable_half_years_are_left_alone() {
-    let mut rng = Pcg64Mcg::seed_from_u64(3);
-    let runs = 600_u32;
-    let mut alarms = |budget: f64, dearer: f64, weekly: f64| {
-        let hit = |rng: &mut Pcg64Mcg| {
-            let mut weeks = Vec::new();
-            let (mut spend, mut cost) = (1_000.0, 1_000.0 / weekly);
-            for week in 0..26 {
-                if week >= 6 {
-                    spend *= budget;
-                    cost *= dearer;
-                }
-                weeks.push(SpiralWeek { spend, events: counted(rng, spend / cost, 1.5) });
-                if death_spiral(&weeks, 1.5).is_some_and(|s| s.flagged) {
-                    return true;
-                }
-            }
-            false
-        };
-        f64::from(u32::try_from((0..runs).filter(|_| hit(&mut rng)).count()).unwrap())
-            / f64::from(runs)
+    let collected = async || {
+        let desk = account.parts.desk("agent");
+        collect::evidence(desk, &pass, &climbs[0], Vec::new()).await.unwrap().unwrap()
     };
-    for weekly in [15.0, 40.0, 120.0] {
-        let share = alarms(1.0, 1.0, weekly);
-        assert!(share <= 0.01, "{weekly} a week: {share}");
+    let before = collected().await;
+    let last = before.days.last().unwrap().day;
+    let settled = DayRange::new(last, last).unwrap();
+    let template = store.insights(id, &[], settled, None).await.unwrap();
+    assert!(!template.is_empty() && last.plus(4) >= before.today, "{last} {}", before.today);
+    // Days that ended less than 72 hours ago are read again with absurd figures; then a settled day is.
+    let absurd = async |day: Day, factor: u64| {
+        let rows: Vec<InsightRow> = template
+            .iter()
+            .map(|seen| {
+                let mut row = InsightRow { day, ..seen.row.clone() };
+                for action in row.actions.values_mut() {
+                    action.value = action.value * factor + factor;
+                }
+                row
+            })
+            .collect();
+        let range = DayRange::new(day, day).unwrap();
+        store.save_insights(id, range, &rows, account.parts.clock.now()).await.unwrap();
+    };
+    for (age, factor) in [(1, 1_000), (2, 7), (3, 50)] {
+        absurd(last.plus(age), factor).await;
+        let mut after = collected().await;
+        assert_eq!(after.days, before.days, "{age} days after the last settled one");
+        after.gates.insights_read = before.gates.insights_read;
+        assert_eq!(decide(&after).bytes(), decide(&before).bytes());
     }
-    assert!(alarms(0.85, 1.10, 60.0) > 0.9);
+    absurd(last, 1_000).await;
+    assert_ne!(collected().await.days, before.days, "a settled day counts");
 }

@@ -3,13 +3,16 @@
 use serde::Serialize;
 
 use crate::{
-    app::{Result, views::cpa},
+    app::{
+        Result,
+        views::{cpa, evidence_of},
+    },
     domain::{
         ClimbId,
         evidence::Evidence,
         watch::{Blended, blended},
     },
-    ports::{Store, StoreError, store::DecisionRow},
+    ports::{Store, store::DecisionRow},
 };
 
 /// The check with its sentence.
@@ -29,12 +32,7 @@ pub struct BlendedView {
 
 /// The check as of one decision; None when no test was running then.
 pub async fn of_decision<S: Store>(store: &S, row: &DecisionRow) -> Result<Option<BlendedView>> {
-    let Some(bytes) = store.evidence(&row.evidence).await? else { return Ok(None) };
-    let evidence: Evidence = serde_json::from_slice(&bytes).map_err(|e| StoreError::Document {
-        what: format!("evidence of decision {}", row.id),
-        why: e.to_string(),
-    })?;
-    Ok(of_evidence(&evidence))
+    Ok(evidence_of(store, row).await?.as_ref().and_then(of_evidence))
 }
 
 /// The check as of the newest decision of a climb.

@@ -24,7 +24,7 @@ const SEASON_SD: f64 = 0.15;
 /// Normal quantile of a two-sided 90 % interval.
 const Z90: f64 = 1.644_853_626_951_472_7;
 /// Observable verdicts below which nothing is claimed.
-const ENOUGH: usize = 10;
+pub const ENOUGH: usize = 10;
 /// Purchases after the verdict below which a realised ratio is no more than noise.
 const LEAST_PURCHASES: f64 = 5.0;
 

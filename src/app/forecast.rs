@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     app::{
         Result,
+        note::outlook_lines,
         series::{self, Heading, Known, LineDays},
     },
     domain::{
@@ -12,7 +13,7 @@ use crate::{
         climb::RouteKind,
         decide::rule_of,
         planner::allowance,
-        verdict::{self, Belief, Outlook, TestPlan, TestWorth, USUAL_DISPERSION, special::count},
+        verdict::{self, Belief, TestPlan, TestWorth, special::count},
         watch::{RungInput, RungTable, rung_table},
     },
     ports::Store,
@@ -96,7 +97,7 @@ pub struct NextTest {
     pub sentences: Vec<String>,
 }
 
-/// [`Outlook`] without its money, which stands beside it in major units.
+/// [`verdict::Outlook`] without its money, which stands beside it in major units.
 #[derive(Debug, Clone, Serialize)]
 pub struct OutlookView {
     /// Probability of each ending.
@@ -215,7 +216,7 @@ fn next_test(
     let per_arm = table.macro_weekly * line.test_share(policy);
     let plan = TestPlan {
         purchases_per_week: per_arm,
-        dispersion: USUAL_DISPERSION,
+        dispersion: table.macro_dispersion,
         weekly_spend: 7.0 * extra.minor() as f64,
         learning_days: rule.learning.most_days,
         belief: Belief::default(),
@@ -224,7 +225,7 @@ fn next_test(
     let longest = rule.looks.last().map_or(0.0, |l| count(l.days) / 7.0);
     let worth = verdict::worth_testing(
         per_arm * longest,
-        USUAL_DISPERSION,
+        table.macro_dispersion,
         Belief::default(),
         WEEKS_OF_USE,
         TEST_COST_WEEKS,
@@ -232,7 +233,10 @@ fn next_test(
     let (from, to) = (keys.get(from)?.clone(), keys.get(to)?.clone());
     let money = |minor: f64| known.money(minor).to_string();
     let untested = down && table.macro_weekly < f64::from(policy.gates.untested_below);
-    let mut sentences = sentences(&outlook, per_arm, &money);
+    let mut sentences = outlook_lines(&outlook, &money);
+    if let Some(first) = sentences.first_mut() {
+        *first = format!("about {per_arm:.0} macro-conversions a week per arm: {first}");
+    }
     if untested && rule.untested_start {
         sentences.push(format!(
             "fewer than {} a week: the step down to {to} would be made untested and on probation, not tested",
@@ -262,34 +266,4 @@ fn next_test(
         worth,
         sentences,
     })
-}
-
-fn sentences(outlook: &Outlook, per_arm: f64, money: &impl Fn(f64) -> String) -> Vec<String> {
-    let c = outlook.chances;
-    let mut said = vec![format!(
-        "about {per_arm:.0} macro-conversions a week per arm: promote {:.0} %, stay {:.0} %, inconclusive {:.0} %; {:.1} \
-         weeks and {} until a verdict, {} at most",
-        c.promote * 100.0,
-        c.stay * 100.0,
-        c.inconclusive * 100.0,
-        outlook.weeks,
-        money(outlook.spend),
-        money(outlook.most_spend)
-    )];
-    for look in [outlook.looks.first(), outlook.looks.last()].into_iter().flatten() {
-        said.push(format!(
-            "at {} paired days it confirms a cost {:.0} % lower (four times in five); equal arms would give an interval of \
-             {:.2} to {:.2}",
-            look.days,
-            (1.0 - look.detectable) * 100.0,
-            look.low,
-            look.high
-        ));
-    }
-    if outlook.too_few_purchases {
-        said.push("even the last look expects fewer purchases than the rule needs".to_owned());
-    } else if outlook.probably_inconclusive {
-        said.push("this test will probably be inconclusive; staying is a sound answer".to_owned());
-    }
-    said
 }

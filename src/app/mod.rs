@@ -17,6 +17,7 @@ pub mod forecast;
 pub mod hands_off;
 pub mod journal;
 pub mod lines;
+pub mod note;
 pub mod propose;
 pub mod pull;
 pub mod reconcile;

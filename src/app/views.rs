@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::{
     app::{Result, lines::climb_of, standing},
     domain::{
-        AccountId, Day, Moment, Money, climb::Climb, decide::Decision, plan::Plan, policy::Policy,
+        AccountId, Day, Moment, Money, climb::Climb, decide::Decision, evidence::Evidence,
+        plan::Plan, policy::Policy,
     },
     ports::{
         Store, StoreError,
@@ -104,6 +105,16 @@ pub fn decision_of(row: &DecisionRow) -> std::result::Result<Decision, StoreErro
         what: format!("decision {}", row.id),
         why: e.to_string(),
     })
+}
+
+/// Reads the evidence of a stored decision back; None when it is missing.
+pub async fn evidence_of<S: Store>(store: &S, row: &DecisionRow) -> Result<Option<Evidence>> {
+    let Some(bytes) = store.evidence(&row.evidence).await? else { return Ok(None) };
+    let evidence = serde_json::from_slice(&bytes).map_err(|e| StoreError::Document {
+        what: format!("evidence of decision {}", row.id),
+        why: e.to_string(),
+    })?;
+    Ok(Some(evidence))
 }
 
 /// Reads a stored plan back.

@@ -2,7 +2,7 @@
 
 use super::{Ended, Ending, args, context, output::Output};
 use crate::{
-    app::calibration::{Calibration, calibration},
+    app::calibration::{Calibration, ENOUGH, calibration},
     boot::Role,
 };
 
@@ -24,7 +24,9 @@ fn text(report: &Calibration, out: &Output) -> super::Said {
     for v in &report.verdicts {
         let (median, low, high) = v.forecast;
         let later = match (v.realised, v.not_observable) {
-            (Some(r), None) => format!("four weeks later {r:.2}"),
+            (Some(r), None) => {
+                format!("in the four weeks after {r:.2} of the incumbent's cost in the test")
+            }
             (Some(r), Some(why)) => format!("the arm that stayed {r:.2} of its own cost; {why}"),
             (None, Some(why)) => why.to_owned(),
             (None, None) => "no purchase in the four weeks after".to_owned(),
@@ -38,8 +40,10 @@ fn text(report: &Calibration, out: &Output) -> super::Said {
             v.p_not_worse * 100.0
         ))?;
     }
-    if let (Some(raw), Some(wide), Some(brier), Some(expected)) =
-        (report.inside, report.inside_widened, report.brier, report.brier_expected)
+    // Shares of a handful of verdicts say nothing; `--json` has them.
+    if report.observable >= ENOUGH
+        && let (Some(raw), Some(wide), Some(brier), Some(expected)) =
+            (report.inside, report.inside_widened, report.brier, report.brier_expected)
     {
         out.line(&format!(
             "of {}: {:.0} % inside the posterior's 90 % interval, {:.0} % inside the one widened by the weeks after; Brier \

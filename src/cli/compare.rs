@@ -39,7 +39,7 @@ pub struct CompareArgs {
     /// Bare figures instead of files: purchases:spend of the incumbent, then of the challenger.
     #[arg(long, num_args = 2, value_names = ["INCUMBENT", "CHALLENGER"], conflicts_with = "incumbent")]
     pub counts: Option<Vec<Counts>>,
-    /// Decision rule: balanced, strict, quick, prove_it_first or article.
+    /// Decision rule: balanced, strict, quick, prove_it_first, always_valid or article.
     #[arg(long, default_value = "balanced")]
     pub rule: RuleName,
     /// Prior strength: purchases each arm is credited with at the pooled cost.

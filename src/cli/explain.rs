@@ -2,7 +2,12 @@
 
 use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
-    app::{blended::of_decision, replay, views::decision_of},
+    app::{
+        blended::{BlendedView, of_evidence},
+        note::{Note, note},
+        replay,
+        views::{decision_of, evidence_of},
+    },
     boot::Role,
     domain::{ClimbId, decide::Decision},
     ports::{Store, store::DecisionRow},
@@ -16,92 +21,109 @@ pub async fn run(args: &args::Args, explain: &args::Explain, out: &Output) -> En
     let context = context::open(args)?;
     let store = context.store(Role::Reader).await?;
     let Some(id) = &explain.id else {
-        for row in store.decisions(None, LISTED).await? {
-            let decision = decision_of(&row)?;
-            out.line(&format!("{}  {}  {}  {}", row.id, row.at, row.line, decision.conclusion))?;
-        }
+        list(&store.decisions(None, LISTED).await?, out)?;
         return Ok(Ending::Done);
     };
     if id.starts_with("climb-") {
-        let climb = ClimbId::new(id.clone())
-            .map_err(|e| Failure::new(Ending::Usage, e.to_string(), "see `rungwise climb list`"))?;
-        let mut rows = store.decisions(Some(&climb), u32::MAX).await?;
-        rows.reverse();
-        if rows.is_empty() {
-            return Err(Failure::new(
-                Ending::NotFound,
-                format!("climb {id} has no decisions"),
-                "see `rungwise climb list`",
-            ));
-        }
-        for row in rows {
-            let decision = decision_of(&row)?;
-            if decision.trail.len() > 1
-                || !decision.effects.is_empty()
-                || decision.look.is_some() && decision.conclusion.contains("look")
-            {
-                note(&row, &decision, out)?;
-                blended(&store, &row, out).await?;
-            }
-        }
+        story(&store, id, out).await?;
         return Ok(Ending::Done);
     }
     let row = replay::find(&store, id).await?;
     let decision = decision_of(&row)?;
     if out.json {
-        out.document(&serde_json::json!({ "id": row.id, "at": row.at.rfc3339(), "evidence": row.evidence, "decision": decision }))?;
+        out.document(&document(&store, &row, &decision).await?)?;
     } else {
-        note(&row, &decision, out)?;
-        blended(&store, &row, out).await?;
+        tell(&store, &row, &decision, out).await?;
     }
     Ok(Ending::Done)
 }
 
-/// The account as a whole during the climb, against the time before: what the verdict alone cannot see.
-async fn blended<S: Store>(store: &S, row: &DecisionRow, out: &Output) -> super::Said {
-    match of_decision(store, row).await? {
-        Some(blended) => out.line(&format!("  {}", blended.sentence)),
-        None => Ok(()),
+/// The newest decisions, one line each.
+fn list(rows: &[DecisionRow], out: &Output) -> super::Said {
+    let mut listed = Vec::new();
+    for row in rows {
+        let conclusion = decision_of(row)?.conclusion;
+        if !out.json {
+            out.line(&format!("{}  {}  {}  {conclusion}", row.id, row.at, row.line))?;
+        }
+        listed.push(serde_json::json!({
+            "id": row.id, "at": row.at.rfc3339(), "line": row.line, "climb": row.climb, "conclusion": conclusion,
+        }));
     }
+    if out.json { out.document(&listed) } else { Ok(()) }
 }
 
-fn note(row: &DecisionRow, decision: &Decision, out: &Output) -> super::Said {
+/// Every decision of a climb that moved something or looked at a test, oldest first.
+async fn story<S: Store>(store: &S, id: &str, out: &Output) -> super::Said {
+    let climb = ClimbId::new(id)
+        .map_err(|e| Failure::new(Ending::Usage, e.to_string(), "see `rungwise climb list`"))?;
+    let mut rows = store.decisions(Some(&climb), u32::MAX).await?;
+    rows.reverse();
+    if rows.is_empty() {
+        let what = format!("climb {id} has no decisions");
+        return Err(Failure::new(Ending::NotFound, what, "see `rungwise climb list`"));
+    }
+    let mut documents = Vec::new();
+    for row in rows {
+        let decision = decision_of(&row)?;
+        let looked = decision.look.is_some() && decision.conclusion.contains("look");
+        if decision.trail.len() < 2 && decision.effects.is_empty() && !looked {
+            continue;
+        }
+        if out.json {
+            documents.push(document(store, &row, &decision).await?);
+        } else {
+            tell(store, &row, &decision, out).await?;
+        }
+    }
+    if out.json { out.document(&documents) } else { Ok(()) }
+}
+
+async fn document<S: Store>(
+    store: &S,
+    row: &DecisionRow,
+    decision: &Decision,
+) -> Result<serde_json::Value, Failure> {
+    let told = told(store, row, decision).await?;
+    Ok(serde_json::json!({
+        "id": row.id, "at": row.at.rfc3339(), "evidence": row.evidence, "decision": decision,
+        "note": told.as_ref().map(|t| &t.0), "account": told.as_ref().and_then(|t| t.1.as_ref()),
+    }))
+}
+
+/// The note on a decision, and the account as a whole during its test; None when the evidence is missing.
+async fn told<S: Store>(
+    store: &S,
+    row: &DecisionRow,
+    decision: &Decision,
+) -> Result<Option<(Note, Option<BlendedView>)>, Failure> {
+    let evidence = evidence_of(store, row).await?;
+    Ok(evidence.map(|evidence| (note(decision, &evidence), of_evidence(&evidence))))
+}
+
+async fn tell<S: Store>(
+    store: &S,
+    row: &DecisionRow,
+    decision: &Decision,
+    out: &Output,
+) -> super::Said {
     out.line(&decision.conclusion)?;
-    out.line(&format!("  decision {} at {}, {}", row.id, row.at, decision.trail.join(" > ")))?;
-    for reason in &decision.reasons {
-        out.line(&format!("  - {reason}"))?;
-    }
-    if let Some(figures) = decision.look.as_ref().and_then(|l| l.figures.as_ref()) {
-        out.line(&format!(
-            "  figures: {} paired days; purchases {:.0} and {:.0}; cost ratio {:.3} [{:.3}, {:.3}]; dispersion {:.2}",
-            figures.days,
-            figures.incumbent.purchases,
-            figures.challenger.purchases,
-            figures.median,
-            figures.low,
-            figures.high,
-            figures.dispersion.total
-        ))?;
-    }
-    if let Some(meter) = &decision.meter {
-        out.line(&format!(
-            "  regret meter: evidence against the challenger {:.2} to 1 (10 stops the test)",
-            meter.e_value
-        ))?;
-    }
-    if let Some(outlook) = &decision.outlook {
-        for look in &outlook.looks {
-            out.line(&format!(
-                "  a look at {} days would see {:.0} purchases per arm and confirm a ratio of {:.2} or better",
-                look.days, look.purchases, look.detectable
-            ))?;
+    let trail = decision.trail.join(" > ");
+    out.line(&format!("  {}  {}  {trail}  decision {}", row.at, row.line, row.id))?;
+    let Some((note, account)) = told(store, row, decision).await? else {
+        return out.line("  its evidence is missing, so it cannot be explained or replayed");
+    };
+    let account = account.map(|account| account.sentence);
+    let figures: Vec<String> = note.figures.into_iter().chain(account).collect();
+    for (title, lines) in
+        [("figures", figures), ("why", note.why), ("what would change it", note.change)]
+    {
+        if !lines.is_empty() {
+            out.line(&format!("  {title}"))?;
+        }
+        for line in lines {
+            out.line(&format!("    - {line}"))?;
         }
     }
-    if !decision.closed.is_empty() {
-        out.line("  what would change it:")?;
-        for gate in &decision.closed {
-            out.line(&format!("    - {}: {}", gate.name, gate.why))?;
-        }
-    }
-    out.line(&format!("  evidence {}", row.evidence))
+    out.line(&format!("  evidence {}; `rungwise replay {}` takes it again", row.evidence, row.id))
 }

@@ -1,8 +1,8 @@
 //! `show`: plans, or one plan with the exact requests it would send.
 
-use super::{Ended, Ending, args, context, output::Output};
+use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
-    app::{commands::find_plan, views},
+    app::{commands::find_plan, note::outlook_lines, views},
     boot::Role,
     domain::plan::Plan,
     ports::{Store, store::PlanRow},
@@ -52,17 +52,31 @@ pub async fn run(args: &args::Args, show: &args::Show, out: &Output) -> Ended {
 /// One plan, whole.
 pub async fn one<S: Store>(store: &S, row: &PlanRow, out: &Output) -> super::Said {
     let plan = views::plan_of(row)?;
+    let outlook = expected(store, &plan).await?;
     if out.json {
         let approvals = store.approvals(&row.hash).await?;
         return out.document(&serde_json::json!({
             "hash": row.hash.as_str(), "id": row.hash.plan_id(), "plan": plan, "approvals": approvals,
+            "test": outlook,
             "end": row.end.as_ref().map(|e| serde_json::json!({ "outcome": e.outcome, "why": e.why, "at": e.at.rfc3339() })),
         }));
     }
-    text(row, &plan, out)
+    text(row, &plan, &outlook, out)
 }
 
-fn text(row: &PlanRow, plan: &Plan, out: &Output) -> super::Said {
+/// What the test that a plan prepares can be expected to show, by the decision that asked for it; empty without a test.
+async fn expected<S: Store>(store: &S, plan: &Plan) -> Result<Vec<String>, Failure> {
+    let Some(row) = store.decision(&plan.decision).await? else { return Ok(Vec::new()) };
+    let currency = plan.money.extra_per_day.currency();
+    let money = |minor: f64| {
+        views::cpa(minor, currency)
+            .map_or_else(|| "unknown".to_owned(), |m| format!("{m} {currency}"))
+    };
+    let outlook = views::decision_of(&row)?.outlook;
+    Ok(outlook.map_or_else(Vec::new, |outlook| outlook_lines(&outlook, &money)))
+}
+
+fn text(row: &PlanRow, plan: &Plan, outlook: &[String], out: &Output) -> super::Said {
     out.line(&format!("plan {}  ({})", row.hash.plan_id(), plan.kind.as_str()))?;
     out.line(&format!("  {}", plan.title))?;
     out.line(&format!("  hash     {}", row.hash))?;
@@ -74,6 +88,12 @@ fn text(row: &PlanRow, plan: &Plan, out: &Output) -> super::Said {
     out.line("why")?;
     for reason in &plan.reasons {
         out.line(&format!("  - {reason}"))?;
+    }
+    if !outlook.is_empty() {
+        out.line("what the test can be expected to show")?;
+    }
+    for line in outlook {
+        out.line(&format!("  - {line}"))?;
     }
     let money = &plan.money;
     out.line("money at risk")?;

@@ -44,8 +44,8 @@ pub struct SimulateArgs {
     /// several; without it the first four.
     #[arg(long = "world", value_name = "NAME|FILE.toml")]
     pub worlds: Vec<String>,
-    /// A policy: rungwise, rungwise_strict, rungwise_quick, rungwise_prove_it_first, rungwise_article, article,
-    /// article_95, always_purchase, always_atc, always_ic, always_vc, thompson, oracle. Repeat for several.
+    /// A policy: rungwise, rungwise_strict, rungwise_quick, rungwise_prove_it_first, rungwise_always_valid,
+    /// rungwise_article, article, article_95, always_purchase, always_atc, always_ic, always_vc, thompson, oracle. Repeat for several.
     #[arg(long = "policy", value_name = "NAME")]
     pub policies: Vec<String>,
     /// Seed of the accounts and of all luck: the same seed gives the same figures on any number of threads.

@@ -244,6 +244,13 @@ fn compare(read: &Reader<'_>) -> Result<Compare, ConfigError> {
     if compare.window_days > compare.max_window_days {
         return Err(read.refuse("compare.window", "is longer than compare.max_window", None));
     }
+    if compare.rule == RuleName::AlwaysValid && compare.promote_at_last.is_some() {
+        return Err(read.refuse(
+            "compare.promote_at_last",
+            "has no meaning with the rule always_valid, whose odds are the same on every day",
+            Some("set compare.promote_at, or leave both out".to_owned()),
+        ));
+    }
     if compare.isolation == Isolation::AdStudy {
         return Err(read.refuse(
             "compare.isolation",

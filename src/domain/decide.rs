@@ -108,6 +108,7 @@ pub fn rule_of(policy: &policy::Policy) -> Rule {
         policy::RuleName::Strict => verdict::RuleName::Strict,
         policy::RuleName::Quick => verdict::RuleName::Quick,
         policy::RuleName::ProveItFirst => verdict::RuleName::ProveItFirst,
+        policy::RuleName::AlwaysValid => verdict::RuleName::AlwaysValid,
         policy::RuleName::Article => verdict::RuleName::Article,
     };
     let mut rule = Rule::named(name);

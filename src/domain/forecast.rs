@@ -8,14 +8,16 @@ use libm::{atanh, exp, log, pow, sqrt, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{
-    USUAL_DISPERSION, round12,
-    special::{beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails},
+    DayCounts, Dispersion, USUAL_DISPERSION, round12,
+    special::{beta_inc, beta_quantile_log_odds, beta_tails, count, gamma_tails, normal_quantile},
 };
 
 /// Events per week and ad set that Meta's delivery needs to leave the learning phase.
 pub const EVENTS_TO_LEARN: f64 = 50.0;
 /// Events grow a little slower than budget: exponent 1 − 0.12.
 const BUDGET_EXPONENT: f64 = 0.88;
+/// Steps of the search for a budget.
+const BUDGET_STEPS: u32 = 16_384;
 /// Squared coefficient of variation of next week's mean around the forecast.
 const FORECAST_SPREAD: f64 = 0.01;
 /// The same for a forecast from a single day; it shrinks with the days counted, because what a day or a weekend shows
@@ -75,23 +77,52 @@ impl Volume {
         round12(gamma_tails(shape, rate * threshold).1)
     }
     /// The budget, relative to the observed one, at which the forecast reaches probability `wanted`; None beyond
-    /// `most` times the present budget.
+    /// `most` times the present budget. A step is a 16 384th of `most`: finer than anybody sets a budget.
     pub fn budget_needed(self, threshold: f64, wanted: f64, most: f64) -> Option<f64> {
-        let enough = |s: f64| self.forecast(s, threshold).is_some_and(|f| f.p_enough >= wanted);
-        if !enough(most) {
+        let budget = |step: u32| most * f64::from(step) / f64::from(BUDGET_STEPS);
+        let enough = |step: u32| {
+            self.forecast(budget(step), threshold).is_some_and(|f| f.p_enough >= wanted)
+        };
+        if !enough(BUDGET_STEPS) {
             return None;
         }
-        let (mut low, mut high) = (0.0, most);
-        // A thousandth of the present budget is finer than anybody sets one.
-        for _ in 0..14 {
-            let middle = 0.5 * (low + high);
-            if enough(middle) {
-                high = middle;
+        // More budget is never less likely to do, so the first step that does can be looked for from a guess outwards.
+        let guess = self.budget_guess(threshold, wanted) / most * f64::from(BUDGET_STEPS);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within 1 and 16 384"
+        )]
+        let guess = guess.clamp(1.0, f64::from(BUDGET_STEPS - 1)) as u32;
+        let (mut low, mut high) = (0, BUDGET_STEPS);
+        let (mut step, mut reach) = (guess, 4);
+        while high - low > 1 {
+            if enough(step) {
+                high = step;
+                step = step.saturating_sub(reach);
             } else {
-                low = middle;
+                low = step;
+                step = step.saturating_add(reach);
+            }
+            reach *= 4;
+            // Once both sides are known near the guess, halve.
+            if step <= low || step >= high || (low > 0 && high < BUDGET_STEPS) {
+                step = low.midpoint(high);
             }
         }
-        Some(round12(high))
+        Some(round12(budget(high)))
+    }
+    /// About that budget, from a normal approximation of next week's count.
+    fn budget_guess(self, threshold: f64, wanted: f64) -> f64 {
+        let Some(now) = self.forecast(1.0, threshold) else { return 1.0 };
+        let (shape, _) = self.posterior();
+        let relative = FORECAST_SPREAD.max(ONE_DAY_SPREAD / self.days) + 1.0 / shape;
+        let z = normal_quantile(wanted);
+        let mut mean = threshold;
+        for _ in 0..6 {
+            mean = threshold - 0.5 + z * sqrt(self.dispersion * mean + relative * mean * mean);
+        }
+        pow(mean / now.mean, 1.0 / BUDGET_EXPONENT)
     }
 }
 
@@ -114,6 +145,28 @@ pub fn daily_dispersion(days: &[(f64, f64)]) -> f64 {
     let freedom = count(used.len() - 1);
     let raw = squares / events * count(used.len()) / freedom;
     round12(((14.0 * USUAL_DISPERSION + freedom * raw) / (14.0 + freedom)).max(1.0))
+}
+
+/// Days an account's own dispersion is measured over.
+const OWN_DAYS: usize = 56;
+
+/// Variance ÷ mean of an account's own daily counts, from calendar days without a hole (oldest first, None = not usable)
+/// of `(spend, events)`; the last 56 count. Each day is held against the same weekday of the week before, at the cost of
+/// the period, so that the swing of the week and slow growth are no noise; blended with [`USUAL_DISPERSION`] worth 14
+/// days, as in a test.
+pub fn own_dispersion(days: &[Option<(f64, f64)>]) -> f64 {
+    let recent = days.get(days.len().saturating_sub(OWN_DAYS)..).unwrap_or_default();
+    let pairs = recent.iter().zip(recent.iter().skip(7)).filter_map(|(before, now)| {
+        let ((spend_before, before), (spend_now, now)) = (*before).zip(*now)?;
+        Some(DayCounts {
+            incumbent: before,
+            spend_incumbent: spend_before,
+            challenger: now,
+            spend_challenger: spend_now,
+        })
+    });
+    let pairs: Vec<DayCounts> = pairs.collect();
+    round12(Dispersion::measure(&pairs, USUAL_DISPERSION).daily)
 }
 
 /// How often an event is followed by the macro-conversion.
@@ -325,6 +378,11 @@ pub fn reliability(days: &[DayVolume], dispersion: f64) -> Reliability {
     result
 }
 
+/// Probability of not a single event where `expected` were to be expected.
+pub fn p_silent(expected: f64, dispersion: f64) -> f64 {
+    round12(p_at_most(0.0, expected, dispersion))
+}
+
 /// `P(Y ≤ y)` of a negative binomial with this mean and variance ÷ mean; Poisson at dispersion 1.
 fn p_at_most(y: f64, mean: f64, dispersion: f64) -> f64 {
     if mean <= 0.0 {
@@ -514,6 +572,40 @@ mod tests {
         let needed = fortnight(60.0).budget_needed(50.0, 0.8, 10.0).unwrap();
         assert!((1.8..2.6).contains(&needed), "30 a week need about twice the budget: {needed}");
         assert_eq!(fortnight(1.0).budget_needed(50.0, 0.8, 10.0), None);
+    }
+
+    #[test]
+    fn an_accounts_own_days_tell_its_noise_and_the_week_is_no_noise() {
+        // A steady shop that sells twice as much on Sundays; then one whose every day is anybody's guess.
+        let steady: Vec<_> =
+            (0..56).map(|n| Some((100.0, if n % 7 == 6 { 40.0 } else { 20.0 }))).collect();
+        assert!(own_dispersion(&steady) < 1.01, "{}", own_dispersion(&steady));
+        let wild: Vec<_> =
+            (0..56).map(|n| Some((100.0, if n * 5 % 11 < 5 { 5.0 } else { 45.0 }))).collect();
+        assert!(own_dispersion(&wild) > 6.0, "{}", own_dispersion(&wild));
+        assert!((own_dispersion(&[]) - USUAL_DISPERSION).abs() < 1e-12);
+        let (mut short, mut holed) = (steady.clone(), wild.clone());
+        short.truncate(10);
+        assert!((1.2..1.5).contains(&own_dispersion(&short)), "three pairs say little");
+        holed.iter_mut().step_by(2).for_each(|day| *day = None);
+        assert!(own_dispersion(&holed).is_finite());
+    }
+
+    #[test]
+    fn the_budget_needed_is_the_one_that_halving_the_whole_range_finds() {
+        for events in [6.0, 31.0, 60.0, 99.0, 180.0, 2_000.0] {
+            for (threshold, wanted) in [(50.0, 0.8), (30.0, 0.5), (30.0, 0.8), (400.0, 0.95)] {
+                let v = fortnight(events);
+                let enough = |s: f64| v.forecast(s, threshold).unwrap().p_enough >= wanted;
+                let (mut low, mut high) = (0.0, 10.0);
+                for _ in 0..14 {
+                    let middle = 0.5 * (low + high);
+                    if enough(middle) { high = middle } else { low = middle }
+                }
+                let want = enough(10.0).then(|| round12(high));
+                assert_eq!(v.budget_needed(threshold, wanted, 10.0), want, "{events} {threshold}");
+            }
+        }
     }
 
     #[test]

@@ -67,6 +67,8 @@ choice! {
         Quick = "quick",
         /// As balanced, but never an untested step down.
         ProveItFirst = "prove_it_first",
+        /// Always-valid evidence, looked at every day.
+        AlwaysValid = "always_valid",
         /// The literal point comparison on calendar day 14.
         Article = "article",
     }

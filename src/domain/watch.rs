@@ -66,6 +66,12 @@ impl Series {
         let (events, days) = self.total(n, rung);
         events * 7.0 / count(days.max(1))
     }
+    /// Variance ÷ mean of the daily events of a rung, from these days.
+    pub fn own_dispersion(&self, rung: usize) -> f64 {
+        let days: Vec<_> =
+            self.days.iter().map(|d| d.usable.then(|| (d.spend, d.of(rung)))).collect();
+        super::forecast::own_dispersion(&days)
+    }
     /// Full weeks of usable days as `(spend, events, macro-conversions)`, oldest first, at most `n`.
     pub fn weeks(&self, n: usize, rung: usize) -> Vec<(f64, f64, f64)> {
         let usable: Vec<&SeriesDay> = self.days.iter().filter(|d| d.usable).collect();

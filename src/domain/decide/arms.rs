@@ -1,9 +1,10 @@
 //! From stored days to the comparison the verdict judges.
 
 use crate::domain::{
-    Money,
+    Day, Money,
     climb::Test,
     evidence::{Cell, DayFacts, Evidence},
+    forecast,
     verdict::{ArmDay, Comparison, Lag, PairedDay},
 };
 
@@ -47,8 +48,30 @@ pub(super) fn comparison(evidence: &Evidence, test: &Test) -> Comparison {
     });
     let mut comparison = Comparison::new(from, days.collect());
     comparison.lag = lag(evidence);
+    comparison.dispersion_start = dispersion_before(evidence, test.first_day);
     comparison.challenger_weekly_budget = Some(7.0 * minor_f64(test.challenger_budget));
     comparison
+}
+
+/// Variance ÷ mean of the incumbent's daily events of a rung, from its own days.
+pub(super) fn own_dispersion(evidence: &Evidence, rung: usize) -> f64 {
+    forecast::own_dispersion(&own_days(&evidence.days, rung))
+}
+
+/// The same of its macro-conversions, from the days before a test.
+fn dispersion_before(evidence: &Evidence, first: Day) -> f64 {
+    let before = evidence.days.partition_point(|day| day.day < first);
+    let days = evidence.days.get(..before).unwrap_or_default();
+    forecast::own_dispersion(&own_days(days, evidence.macro_index()))
+}
+
+fn own_days(days: &[DayFacts], rung: usize) -> Vec<Option<(f64, f64)>> {
+    let own = |day: &DayFacts| {
+        let cell = &day.incumbent;
+        let usable = day.complete && !cell.is_gap();
+        usable.then(|| (amount(cell.spend_minor), f64::from(cell.rung_events(rung))))
+    };
+    days.iter().map(own).collect()
 }
 
 /// The account's own share of purchases within a day, over the last 28 closed days.

@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arms;
 use crate::domain::{
     DAY_MS, Money,
     climb::{Climb, Route, RouteKind},
-    evidence::Evidence,
+    evidence::{DayFacts, Evidence},
+    forecast::p_silent,
     planner::{affordable_days, allowance},
 };
+
+/// Days before a silence that tell what was usual.
+const USUAL_DAYS: usize = 28;
+/// Below this probability a silence is no chance.
+const HARDLY_POSSIBLE: f64 = 1e-4;
 
 /// A closed gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +68,9 @@ pub fn closed_gates(evidence: &Evidence) -> Vec<Gate> {
         }
         Some(_) => {}
     }
+    for why in silent(evidence) {
+        close("pixel", why);
+    }
     if let Some((name, _)) = policy.blackout_on(evidence.today) {
         close("blackout", format!("{name}: nothing is started today"));
     }
@@ -68,6 +78,42 @@ pub fn closed_gates(evidence: &Evidence) -> Vec<Gate> {
         close("limits", "no limits are configured, so nothing may be spent".to_owned());
     }
     closed
+}
+
+/// Events that have stopped altogether, though by their own past that is hardly possible: the pixel or the server no
+/// longer sends them, and nothing that counts them may be started.
+fn silent(evidence: &Evidence) -> Vec<String> {
+    let of_line = evidence.rung_index(&evidence.climb.rung);
+    let mut rungs = vec![evidence.macro_index()];
+    rungs.extend(of_line.filter(|rung| *rung != evidence.macro_index()));
+    let delivered =
+        |day: &&DayFacts| day.complete && day.incumbent.spend_minor > 0 && !day.incumbent.is_gap();
+    let silence = |rung: usize| {
+        let newest = || evidence.days.iter().rev().filter(delivered);
+        let quiet = newest().take_while(|d| d.incumbent.rung_events(rung) == 0).count();
+        if quiet == 0 {
+            return None;
+        }
+        let spend = |days: &mut dyn Iterator<Item = &DayFacts>| {
+            arms::amount(days.map(|d| d.incumbent.spend_minor).sum())
+        };
+        let before = || newest().skip(quiet).take(USUAL_DAYS);
+        let events: u32 = before().map(|d| d.incumbent.rung_events(rung)).sum();
+        let cost = spend(&mut before());
+        if cost <= 0.0 {
+            return None;
+        }
+        let expected = f64::from(events) / cost * spend(&mut newest().take(quiet));
+        let p = p_silent(expected, arms::own_dispersion(evidence, rung));
+        let key = evidence.policy.ladder.rungs.get(rung).map(|r| &r.key)?;
+        (p < HARDLY_POSSIBLE).then(|| {
+            format!(
+                "no {key} for {quiet} day(s) although {expected:.0} were to be expected: check that the pixel still \
+                 sends it"
+            )
+        })
+    };
+    rungs.into_iter().filter_map(silence).collect()
 }
 
 /// The gates of one route: money, token, rest between changes, growth since the last failure.
@@ -161,9 +207,9 @@ fn retry(evidence: &Evidence, climb: &Climb, route: &Route) -> Option<Gate> {
         return Some(Gate::closed("retry", why));
     }
     let now = super::routes::weekly_milli(evidence, &route.to);
-    let wanted = super::arms::amount(failure.weekly_milli) * retry.volume_factor;
-    (super::arms::amount(now) < wanted).then(|| {
-        let (now, wanted) = (super::arms::amount(now) / 1000.0, wanted / 1000.0);
+    let wanted = arms::amount(failure.weekly_milli) * retry.volume_factor;
+    (arms::amount(now) < wanted).then(|| {
+        let (now, wanted) = (arms::amount(now) / 1000.0, wanted / 1000.0);
         Gate::closed(
             "growth",
             format!("{} makes {now:.0} a week; {wanted:.0} are needed for another try", route.to),

@@ -1,14 +1,17 @@
 //! One scheduled evaluation of a comparison.
 //!
 //! A look uses exactly the days its schedule names (14, 21, 28, 35), not the days that happen to be there: asked again
-//! on the days between, it gives the same answer, so looking more often cannot raise the risk of a wrong promotion.
+//! on the days between, it gives the same answer, so looking more often cannot raise the risk of a wrong promotion. The
+//! rule `always_valid` looks every day instead, with evidence made for that.
 
 use std::fmt;
 
+use libm::exp;
 use serde::{Deserialize, Serialize};
 
 use super::{
     dispersion::Dispersion,
+    e_process::{For, ln_e_value},
     posterior::{Exposure, RatioPosterior},
     rule::{LookAt, Method, Rule},
     series::{Comparison, Row, Sums},
@@ -97,6 +100,35 @@ pub enum Reason {
         /// Threshold of this look.
         promote_at: f64,
     },
+    /// Always-valid evidence reaches the odds wanted.
+    ProvenNotWorse {
+        /// Odds against "dearer than the margin allows".
+        odds: f64,
+        /// Odds wanted.
+        wanted: f64,
+        /// The margin.
+        margin: f64,
+    },
+    /// Always-valid evidence of the contrary reaches the odds wanted.
+    ProvenWorse {
+        /// Odds for "dearer than the margin allows".
+        odds: f64,
+        /// Odds wanted.
+        wanted: f64,
+        /// The margin.
+        margin: f64,
+    },
+    /// Neither does.
+    Unproven {
+        /// Odds against "dearer than the margin allows".
+        not_worse: f64,
+        /// Odds wanted of these.
+        promote_at: f64,
+        /// Odds for it.
+        worse: f64,
+        /// Odds wanted of these.
+        stay_at: f64,
+    },
     /// No further look follows.
     LastLook {
         /// Paired days used.
@@ -159,6 +191,21 @@ impl fmt::Display for Reason {
                 pct(stay_at),
                 pct(promote_at)
             ),
+            Self::ProvenNotWorse { odds, wanted, margin } => write!(
+                f,
+                "always-valid odds of {odds:.1} to 1 against a cost more than {} higher reach {wanted:.1}",
+                pct(margin)
+            ),
+            Self::ProvenWorse { odds, wanted, margin } => write!(
+                f,
+                "always-valid odds of {odds:.1} to 1 for a cost more than {} higher reach {wanted:.1}",
+                pct(margin)
+            ),
+            Self::Unproven { not_worse, promote_at, worse, stay_at } => write!(
+                f,
+                "always-valid odds: not worse {not_worse:.2} to 1 ({promote_at:.1} promote), worse {worse:.2} to 1 \
+                 ({stay_at:.1} end the test)"
+            ),
             Self::LastLook { days } => write!(f, "last look, at {days} paired days"),
             Self::MaxDays { days } => write!(f, "day {days} is the end of the test"),
             Self::ValueFell { p, fall } => write!(
@@ -175,6 +222,15 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+/// Odds that may be looked at every day (e-values), each against its own null hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Odds {
+    /// That the challenger is not dearer than the margin allows.
+    pub not_worse: f64,
+    /// That it is.
+    pub worse: f64,
 }
 
 /// The figures behind a look, rounded to 12 significant digits.
@@ -214,6 +270,9 @@ pub struct Figures {
     pub expected_saving: Option<f64>,
     /// Value per purchase; None without values.
     pub value: Option<ValueShift>,
+    /// Always-valid odds; None where the rule does not use them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odds: Option<Odds>,
 }
 
 /// The result of a look.
@@ -258,8 +317,7 @@ impl<'a> Due<'a> {
         let reached = rule.looks.iter().take_while(|l| l.days <= have).count();
         let at = reached.checked_sub(1).and_then(|i| rule.looks.get(i)).copied();
         let next = rule.looks.get(reached).map(|l| l.days);
-        let overtime =
-            rule.method == Method::Posterior && elapsed >= rule.max_days && next.is_some();
+        let overtime = rule.method != Method::Point && elapsed >= rule.max_days && next.is_some();
         let mut due = Self { rows, at, next, last: next.is_none() || overtime, overtime };
         if overtime {
             due.next = None;
@@ -270,7 +328,7 @@ impl<'a> Due<'a> {
             && !whole
         {
             let end = match rule.method {
-                Method::Posterior => at.days.min(rows.len()),
+                Method::Posterior | Method::EProcess => at.days.min(rows.len()),
                 Method::Point => {
                     let limit = i64::try_from(at.days).unwrap_or(i64::MAX);
                     rows.partition_point(|row| row.offset < limit)
@@ -285,14 +343,14 @@ impl<'a> Due<'a> {
 fn evaluate(comparison: &Comparison, rule: &Rule, whole: bool) -> Look {
     let rows = comparison.rows();
     let learning = match rule.method {
-        Method::Posterior => comparison.learning_days(rule),
+        Method::Posterior | Method::EProcess => comparison.learning_days(rule),
         Method::Point => 0,
     };
     let first = rows.partition_point(|row| row.offset < learning);
     let decision = rows.get(first..).unwrap_or_default();
     let elapsed = comparison.elapsed_days();
     let have = match rule.method {
-        Method::Posterior => decision.len(),
+        Method::Posterior | Method::EProcess => decision.len(),
         Method::Point => usize::try_from(elapsed).unwrap_or(0),
     };
     let due = Due::find(decision, have, elapsed, rule, whole);
@@ -349,24 +407,50 @@ fn judge(
         let need = rule.min_purchases;
         return with_end(undecided, vec![Reason::FewPurchases { have: purchases, need }]);
     }
-    let (p, margin) = (f.p_not_worse, f.margin);
-    if p >= at.promote_at {
-        let threshold = at.promote_at;
-        let reason = Reason::NotWorse { p, threshold, margin };
-        let fell = rule.value_guard.zip(f.value).filter(|(g, v)| v.p_fell >= g.probability);
-        return match fell {
-            Some((guard, value)) => {
-                let held = Reason::ValueFell { p: value.p_fell, fall: guard.fall };
-                with_end(undecided, vec![held, reason])
+    let (promotes, reason) = match f.odds {
+        Some(odds) => by_odds(odds, at, rule),
+        None => by_posterior(f, at, rule),
+    };
+    match promotes {
+        Some(true) => {
+            let fell = rule.value_guard.zip(f.value).filter(|(g, v)| v.p_fell >= g.probability);
+            match fell {
+                Some((guard, value)) => {
+                    let held = Reason::ValueFell { p: value.p_fell, fall: guard.fall };
+                    with_end(undecided, vec![held, reason])
+                }
+                None => with_end(Outcome::Promote, vec![reason]),
             }
-            None => with_end(Outcome::Promote, vec![reason]),
-        };
+        }
+        Some(false) => (Outcome::Stay, vec![reason]),
+        None => with_end(undecided, vec![reason]),
     }
-    if p <= rule.stay_at {
-        return (Outcome::Stay, vec![Reason::Worse { p, threshold: rule.stay_at, margin }]);
+}
+
+/// Promote, stay or neither, by the posterior probability of "not worse".
+fn by_posterior(f: &Figures, at: LookAt, rule: &Rule) -> (Option<bool>, Reason) {
+    let (p, margin, stay_at, promote_at) = (f.p_not_worse, f.margin, rule.stay_at, at.promote_at);
+    if p >= promote_at {
+        (Some(true), Reason::NotWorse { p, threshold: promote_at, margin })
+    } else if p <= stay_at {
+        (Some(false), Reason::Worse { p, threshold: stay_at, margin })
+    } else {
+        (None, Reason::Undecided { p, stay_at, promote_at })
     }
-    let (stay_at, promote_at) = (rule.stay_at, at.promote_at);
-    with_end(undecided, vec![Reason::Undecided { p, stay_at, promote_at }])
+}
+
+/// The same by odds that may be looked at every day.
+fn by_odds(odds: Odds, at: LookAt, rule: &Rule) -> (Option<bool>, Reason) {
+    let (promote_at, stay_at) = rule.wanted_odds(at);
+    let (promote_at, stay_at) = (round12(promote_at), round12(stay_at));
+    let (margin, Odds { not_worse, worse }) = (rule.margin, odds);
+    if not_worse >= promote_at {
+        (Some(true), Reason::ProvenNotWorse { odds: not_worse, wanted: promote_at, margin })
+    } else if worse >= stay_at {
+        (Some(false), Reason::ProvenWorse { odds: worse, wanted: stay_at, margin })
+    } else {
+        (None, Reason::Unproven { not_worse, promote_at, worse, stay_at })
+    }
 }
 
 /// The literal comparison: CPA of the challenger ≤ CPA of the incumbent (times 1 + margin).
@@ -397,6 +481,16 @@ fn figures(
     figures.challenger = sums.challenger;
     figures.ratio = ratio(sums.incumbent, sums.challenger);
     figures.value = rule.value_guard.and_then(|guard| value_shift(rows, guard.fall));
+    if rule.method == Method::EProcess {
+        // Slow drift is left out here: the null is a challenger that is too dear on every day.
+        let phi = dispersion.daily.max(comparison.dispersion_start).max(1.0);
+        let odds = |side| {
+            let ln = ln_e_value(rows, side, |_| 1.0 + rule.margin, phi);
+            // Odds beyond this say no more; they stay finite in any document.
+            round12(exp(ln.min(300.0)))
+        };
+        figures.odds = Some(Odds { not_worse: odds(For::Cheaper), worse: odds(For::Dearer) });
+    }
     Some(figures)
 }
 
@@ -439,6 +533,7 @@ impl Figures {
             expected_excess: post.expected_excess(1.0).map(round12),
             expected_saving: post.expected_shortfall(1.0).map(round12),
             value: None,
+            odds: None,
         })
     }
 }

@@ -4,6 +4,8 @@
 //! says beforehand what a test can be expected to find. All three are pure and give the same bits everywhere.
 
 mod dispersion;
+mod e_process;
+mod gauss;
 mod lag;
 mod look;
 mod maturity;
@@ -17,7 +19,7 @@ mod value;
 
 pub use dispersion::{DayCounts, Dispersion, USUAL_DISPERSION};
 pub use lag::{LAG_DAYS, Lag};
-pub use look::{Figures, Look, Outcome, Reason, look, look_at_all};
+pub use look::{Figures, Look, Odds, Outcome, Reason, look, look_at_all};
 pub use maturity::{Growth, MATURE_AT, Maturity, Nowcast};
 pub use posterior::{Exposure, Prior, RatioPosterior};
 pub use power::{

@@ -21,14 +21,22 @@ pub enum RuleName {
     Quick,
     /// As balanced, but no untested step down: every rung must prove itself first.
     ProveItFirst,
+    /// Evidence that may be looked at every day: promote when the odds against a dearer challenger reach 10 to 1.
+    AlwaysValid,
     /// The literal point comparison on calendar day 14.
     Article,
 }
 
 impl RuleName {
     /// All of them, the default first.
-    pub const ALL: [Self; 5] =
-        [Self::Balanced, Self::Strict, Self::Quick, Self::ProveItFirst, Self::Article];
+    pub const ALL: [Self; 6] = [
+        Self::Balanced,
+        Self::Strict,
+        Self::Quick,
+        Self::ProveItFirst,
+        Self::AlwaysValid,
+        Self::Article,
+    ];
     /// As configuration and command line spell it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +44,7 @@ impl RuleName {
             Self::Strict => "strict",
             Self::Quick => "quick",
             Self::ProveItFirst => "prove_it_first",
+            Self::AlwaysValid => "always_valid",
             Self::Article => "article",
         }
     }
@@ -47,7 +56,9 @@ impl fmt::Display for RuleName {
 }
 /// Not the name of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a rule: balanced, strict, quick, prove_it_first or article is expected")]
+#[error(
+    "{0:?} is not a rule: balanced, strict, quick, prove_it_first, always_valid or article is expected"
+)]
 pub struct UnknownRule(String);
 
 impl FromStr for RuleName {
@@ -64,6 +75,9 @@ impl FromStr for RuleName {
 pub enum Method {
     /// By the posterior probability that the challenger is not worse than the margin allows.
     Posterior,
+    /// By an e-process on the paired days, which may be looked at every day: the chance of ever promoting a challenger
+    /// that is dearer than the margin allows is at most 1 − `promote_at`, of ever giving up one that is not, `stay_at`.
+    EProcess,
     /// By the plain ratio of the two CPAs, raw rows, every calendar day from the start.
     Point,
 }
@@ -73,7 +87,7 @@ pub enum Method {
 pub struct LookAt {
     /// Paired decision days it needs (for the point method: calendar days from the start).
     pub days: usize,
-    /// Probability from which it promotes.
+    /// Probability from which it promotes; of an e-process, the confidence its odds must reach.
     pub promote_at: f64,
 }
 
@@ -121,7 +135,8 @@ pub struct Rule {
     pub method: Method,
     /// Scheduled looks, ascending, at least one.
     pub looks: Vec<LookAt>,
-    /// Probability of "not worse" at or below which the incumbent stays.
+    /// Probability of "not worse" at or below which the incumbent stays; of an e-process, the risk of giving up a
+    /// challenger that is not worse.
     pub stay_at: f64,
     /// How much dearer still counts as not worse, e.g. 0.10.
     pub margin: f64,
@@ -150,6 +165,7 @@ impl Rule {
             RuleName::Balanced | RuleName::ProveItFirst => (0.90, 0.75),
             RuleName::Strict => (0.95, 0.90),
             RuleName::Quick => (0.80, 0.70),
+            RuleName::AlwaysValid => return Self::always_valid(),
             RuleName::Article => return Self::article(),
         };
         let look = |days, promote_at| LookAt { days, promote_at };
@@ -176,6 +192,16 @@ impl Rule {
         }
     }
 
+    fn always_valid() -> Self {
+        let balanced = Self::named(RuleName::Balanced);
+        Self {
+            name: RuleName::AlwaysValid,
+            method: Method::EProcess,
+            looks: (14..=35).map(|days| LookAt { days, promote_at: 0.90 }).collect(),
+            ..balanced
+        }
+    }
+
     fn article() -> Self {
         Self {
             name: RuleName::Article,
@@ -198,8 +224,13 @@ impl Rule {
         self
     }
 
-    /// The same rule with a first look after `window` paired days, then weekly as long as the learning days and the
-    /// window fit into `max_days` calendar days. The last look keeps its lower threshold.
+    /// Odds that the evidence of an e-process must reach to promote at `look`, and to stay.
+    pub(super) fn wanted_odds(&self, look: LookAt) -> (f64, f64) {
+        (1.0 / (1.0 - look.promote_at), 1.0 / self.stay_at)
+    }
+
+    /// The same rule with a first look after `window` paired days, then weekly (an e-process: daily) as long as the
+    /// learning days and the window fit into `max_days` calendar days. The last look keeps its lower threshold.
     #[must_use]
     pub fn with_window(mut self, window: usize, max_days: i64) -> Self {
         let (Some(first), Some(last)) = (self.looks.first().copied(), self.looks.last().copied())
@@ -212,7 +243,8 @@ impl Rule {
             return self;
         }
         let room = usize::try_from(max_days - self.learning.most_days).unwrap_or(0).max(window);
-        self.looks = (window..=room).step_by(7).map(|days| LookAt { days, ..first }).collect();
+        let every = if self.method == Method::EProcess { 1 } else { 7 };
+        self.looks = (window..=room).step_by(every).map(|days| LookAt { days, ..first }).collect();
         if let Some(end) = self.looks.last_mut() {
             end.promote_at = last.promote_at;
         }
@@ -237,6 +269,8 @@ mod tests {
     fn the_default_window_gives_the_default_looks() {
         let rule = Rule::named(RuleName::Balanced);
         assert_eq!(rule.clone().with_window(14, 42), rule);
+        let daily = Rule::named(RuleName::AlwaysValid);
+        assert_eq!(daily.clone().with_window(14, 42), daily);
         let short: Vec<_> = rule.with_window(21, 35).looks.iter().map(|l| l.days).collect();
         assert_eq!(short, [21, 28]);
     }

@@ -3,35 +3,19 @@
 //! Two meters, either of which ends a test: an e-process, whose evidence may be looked at every day without raising the
 //! risk of a false stop, and a ledger of excess spend, which bounds the loss whatever the evidence.
 
-use libm::{exp, log};
+use libm::exp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    e_process::{For, ln_e_value},
     rule::{Rule, StopLossRule},
     series::{Comparison, Row, Sums},
     special::{count, round12},
 };
 use crate::domain::Day;
 
-/// Alternatives the e-process mixes over: `r = null × step`, geometric from 1.05 to 3. The numbers are ln(step).
-const LN_STEPS: [f64; 12] = ln_steps();
 /// Purchases at the planned CPA with which the ledger steadies the incumbent's CPA.
 const LEDGER_PRIOR: f64 = 6.0;
-
-/// ln 1.05 and ln 3, and ten equal steps between.
-const fn ln_steps() -> [f64; 12] {
-    const LN_FIRST: f64 = 0.048_790_164_169_432;
-    const LN_LAST: f64 = 1.098_612_288_668_109_8;
-    let mut steps = [LN_FIRST; 12];
-    let mut i = 1;
-    let mut position = 1.0;
-    while i < 12 {
-        steps[i] = LN_FIRST + (LN_LAST - LN_FIRST) * position / 11.0;
-        position += 1.0;
-        i += 1;
-    }
-    steps
-}
 
 /// What the test has cost so far against the incumbent, and the most it is expected to cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -123,28 +107,13 @@ fn excess_spend(comparison: &Comparison, sums: &Sums) -> f64 {
     b.spend - b.purchases * cpa
 }
 
-/// ln of the e-value against "not dearer than the margin allows", mixed over twelve alternatives. Purchases of a day
-/// fall to the challenger with odds `E_B : r × E_A`; dividing by the dispersion keeps the bound for noisy counts.
+/// ln of the e-value against "not dearer than the margin allows"; while it learns more is allowed.
 fn log_e_value(rows: &[Row], limits: StopLossRule, margin: f64, phi: f64) -> f64 {
-    let mut evidence = [0.0; LN_STEPS.len()];
-    let steps = LN_STEPS.map(exp);
-    for row in rows {
-        let c = &row.counts;
-        let both = c.incumbent + c.challenger;
-        if both <= 0.0 || c.spend_incumbent <= 0.0 || c.spend_challenger <= 0.0 {
-            continue;
-        }
+    let null = |row: &Row| {
         let learning = row.offset < limits.learning_days;
-        let allowed = if learning { limits.learning_margin.max(margin) } else { margin };
-        let base = (1.0 + allowed) * c.spend_incumbent;
-        for ((sum, step), ln_step) in evidence.iter_mut().zip(steps).zip(LN_STEPS) {
-            let odds = (c.spend_challenger + base) / (c.spend_challenger + base * step);
-            *sum += both * log(odds) + c.incumbent * ln_step;
-        }
-    }
-    let top = evidence.iter().fold(f64::NEG_INFINITY, |m, v| m.max(v / phi));
-    let sum: f64 = evidence.iter().map(|v| exp(v / phi - top)).sum();
-    top + log(sum / count(LN_STEPS.len()))
+        1.0 + if learning { limits.learning_margin.max(margin) } else { margin }
+    };
+    ln_e_value(rows, For::Dearer, null, phi)
 }
 
 impl Comparison {

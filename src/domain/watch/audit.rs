@@ -322,7 +322,7 @@ fn learning(input: &AuditInput<'_>, set: &AuditSet) -> SetLearning {
 fn cost(input: &AuditInput<'_>) -> LineCost {
     let weeks: Vec<(f64, f64)> =
         input.line.weeks(COST_WEEKS, input.rung).into_iter().map(|(s, e, _)| (s, e)).collect();
-    let signal = signals::cost_stability(&weeks, USUAL_DISPERSION);
+    let signal = signals::cost_stability(&weeks, input.line.own_dispersion(input.rung));
     let action = signal.as_ref().and_then(|s| s.action).map(Action::from);
     let rung = input.keys.get(input.rung).cloned().unwrap_or_default();
     LineCost { rung, trend: cost_trend(&weeks), signal, action }
@@ -335,7 +335,7 @@ fn spiral(input: &AuditInput<'_>) -> Option<Spiral> {
         .into_iter()
         .map(|(spend, events, _)| SpiralWeek { spend, events })
         .collect();
-    signals::death_spiral(&weeks, USUAL_DISPERSION)
+    signals::death_spiral(&weeks, input.line.own_dispersion(input.rung))
 }
 
 fn pixel(input: &AuditInput<'_>, rung: usize) -> PixelHealth {

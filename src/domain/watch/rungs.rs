@@ -8,7 +8,7 @@ use crate::domain::{
         Candidate, Choice, Correlation, DayVolume, Demand, Forecast, MacroRate, Volume, Week,
         choose, correlation, daily_dispersion, macro_rate, reliability, usual_correlation,
     },
-    verdict::{USUAL_DISPERSION, round12, special::count},
+    verdict::{round12, special::count},
 };
 
 /// Days a volume forecast counts over, as in the decision.
@@ -42,7 +42,7 @@ pub struct RungRow {
     pub weekly: f64,
     /// The same per live ad set; for the macro rung the whole line, as its gate counts.
     pub weekly_per_adset: f64,
-    /// Variance ÷ mean of its daily counts, weekday swings included.
+    /// Variance ÷ mean of its daily counts over 28 days, weekday swings included: what alarms and rates are judged by.
     pub dispersion: f64,
     /// Next week per ad set at the present budget.
     pub planned: Option<Forecast>,
@@ -104,6 +104,8 @@ pub struct RungTable {
     pub consolidation: Option<Consolidation>,
     /// Macro-conversions a week over the last 28 usable days.
     pub macro_weekly: f64,
+    /// Variance ÷ mean of their daily counts, from the account's own days: what the next test is planned with.
+    pub macro_dispersion: f64,
     /// Probability that their long-run weekly mean is at least [`Demand::macro_events`].
     pub p_macro_enough: f64,
 }
@@ -122,7 +124,8 @@ pub fn rung_table(input: &RungInput<'_>) -> RungTable {
         .map(|(i, (f, r))| f.row(input, i, r))
         .collect();
     let (macros, macro_days) = line.total(MONTH, last);
-    let volume = Volume { events: macros, days: count(macro_days), dispersion: USUAL_DISPERSION };
+    let macro_dispersion = line.own_dispersion(last);
+    let volume = Volume { events: macros, days: count(macro_days), dispersion: macro_dispersion };
     let p_macro_enough =
         if macro_days > 0 { volume.p_mean_at_least(input.demand.macro_events) } else { 0.0 };
     RungTable {
@@ -132,6 +135,7 @@ pub fn rung_table(input: &RungInput<'_>) -> RungTable {
         chosen: choice.key,
         reason: choice.reason,
         macro_weekly: round12(line.weekly(MONTH, last)),
+        macro_dispersion,
         p_macro_enough,
     }
 }
@@ -141,7 +145,11 @@ fn volume(input: &RungInput<'_>, rung: usize, adsets: usize) -> Volume {
     let share = if is_macro { 1.0 } else { count(adsets) };
     let (events, days) = input.line.total(VOLUME_DAYS, rung);
     // The gate's own dispersion, so that table and gate agree.
-    Volume { events: events / share, days: count(days), dispersion: USUAL_DISPERSION }
+    Volume {
+        events: events / share,
+        days: count(days),
+        dispersion: input.line.own_dispersion(rung),
+    }
 }
 
 fn chosen(input: &RungInput<'_>, facts: &[Facts], adsets: usize) -> Choice {
