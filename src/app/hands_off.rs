@@ -53,6 +53,25 @@ pub async fn watch<S: Store, R: MetaRead, C: Clock>(
     Ok(alarms)
 }
 
+/// Remembers both campaigns of a test as they are when it begins.
+pub async fn begin<S: Store, R, C>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+    trees: &[Tree],
+) -> Result<()> {
+    let Some(test) = climb.state.test() else { return Ok(()) };
+    let arms = [&climb.incumbent, &test.challenger];
+    let found = trees.iter().filter(|t| arms.contains(&&t.campaign.id));
+    let records: Vec<Record> = found
+        .map(|tree| Record::Note {
+            key: baseline_key(&tree.campaign.id),
+            value: serde_json::to_string(&likeness(tree, true))
+                .expect("digests have only text keys"),
+        })
+        .collect();
+    Ok(desk.store.commit(records).await?)
+}
+
 async fn raced_before<S: Store, R, C>(
     desk: Desk<'_, S, R, C>,
     climb: &ClimbId,

@@ -425,6 +425,9 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     ));
     desk.store.commit(batch).await?;
     let trees = desk.meta.trees(&[]).await?;
+    if row.kind == PlanKind::Activate && outcome == PlanOutcome::Done {
+        hands_off::begin(desk, &climb, &trees).await?;
+    }
     let plan: Option<Plan> = serde_json::from_slice(&row.bytes).ok();
     let decision = plan.as_ref().map_or_else(|| decide::decision_id("0"), |p| p.decision.clone());
     let evidence = plan.map_or_else(String::new, |p| p.parent);

@@ -233,19 +233,20 @@ pub fn only_lowers(op: &Op, kind: PlanKind, movement: Option<&Movement>) -> bool
     }
 }
 
+/// True for the one write the kill switch may let out: the pause of a challenger, where a person has asked for it in the
+/// policy.
+pub fn leaves_when_stopped(op: &Op, kind: PlanKind, policy: &Policy) -> bool {
+    let pauses = matches!(op, Op::SetStatus { kind: ObjectKind::Campaign, to: Status::Paused, .. });
+    pauses && kind == PlanKind::End && policy.stop.pause_challengers
+}
+
 /// Says yes, or why not.
 pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     let lowers = only_lowers(&action.op, facts.kind, facts.movement);
-    if let Some(why) = &facts.stopped {
-        // A person may have asked for the challengers to be paused with the switch; nothing else moves then.
-        let pauses = matches!(
-            action.op,
-            Op::SetStatus { kind: ObjectKind::Campaign, to: Status::Paused, .. }
-        );
-        let asked = facts.policy.stop.pause_challengers && facts.kind == PlanKind::End;
-        if !(pauses && asked && lowers) {
-            return Err(Blocked::Stopped(why.clone()));
-        }
+    if let Some(why) = &facts.stopped
+        && !leaves_when_stopped(&action.op, facts.kind, facts.policy)
+    {
+        return Err(Blocked::Stopped(why.clone()));
     }
     let (mode, _) = facts.policy.effective_mode();
     match mode {

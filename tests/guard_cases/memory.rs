@@ -113,6 +113,14 @@ impl Store for Memory {
     ) -> Result<SavedInsights, StoreError> {
         Ok(SavedInsights::default())
     }
+    async fn add_insights(
+        &self,
+        _: &AccountId,
+        _: &[InsightRow],
+        _: Moment,
+    ) -> Result<SavedInsights, StoreError> {
+        Ok(SavedInsights::default())
+    }
     async fn insights(
         &self,
         _: &AccountId,

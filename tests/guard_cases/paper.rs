@@ -17,7 +17,7 @@ use rungwise::{
     ports::{
         Armed, BoxFuture, Clock, MetaClass, MetaError, MetaRead, MetaWrite, StopSwitch,
         WriteOutcome,
-        meta::{Activity, Found, Interference, PulledInsights, TokenInfo},
+        meta::{Activity, Found, InsightPage, InsightPages, Interference, TokenInfo, WireState},
     },
 };
 
@@ -229,7 +229,18 @@ fn error(class: MetaClass) -> MetaError {
     }
 }
 
+/// No figures: what was read is in the store.
+#[derive(Debug)]
+pub(crate) struct NoPages;
+
+impl InsightPages for NoPages {
+    async fn next(&mut self) -> Result<Option<InsightPage>, MetaError> {
+        Ok(None)
+    }
+}
+
 impl MetaRead for Paper {
+    type Pages<'a> = NoPages;
     fn account_id(&self) -> &AccountId {
         &self.account
     }
@@ -268,8 +279,8 @@ impl MetaRead for Paper {
         }
         Ok(None)
     }
-    async fn insights(&self, _: DayRange) -> Result<PulledInsights, MetaError> {
-        Err(error(MetaClass::Unknown))
+    fn insights(&self, _: DayRange) -> NoPages {
+        NoPages
     }
     async fn account_spend(&self, _: DayRange) -> Result<BTreeMap<Day, i64>, MetaError> {
         Ok(BTreeMap::new())
@@ -283,8 +294,8 @@ impl MetaRead for Paper {
     async fn activities(&self, _: Moment) -> Result<Vec<Activity>, MetaError> {
         Ok(vec![])
     }
-    fn remote_now(&self) -> Option<Moment> {
-        Some(self.ticks.now())
+    fn wire(&self) -> WireState {
+        WireState::default()
     }
     async fn interference(&self, _: &CampaignId) -> Result<Vec<Interference>, MetaError> {
         Ok(vec![])
