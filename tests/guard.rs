@@ -19,3 +19,6 @@ mod memory;
 #[cfg(test)]
 #[path = "guard_cases/paper.rs"]
 mod paper;
+#[cfg(test)]
+#[path = "guard_cases/standing.rs"]
+mod standing;

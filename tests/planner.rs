@@ -7,7 +7,8 @@ use rungwise::domain::{
     Ad, AdSet, Campaign, CampaignId, ClimbId, Currency, EffectiveStatus, LineId, Moment, Money,
     Objective, Optimisation, Status, Tree, Zone,
     climb::{Climb, Memory, Route, RouteKind, State, Test, Verdict},
-    plan::{ObjectKind, Op, PlanKind},
+    likeness::{fingerprint, likeness},
+    plan::{Aspect, Expectation, ObjectKind, Op, PlanKind, Target},
     planner::{DraftPlan, Refusal, Wish},
     policy::{BudgetMode, Policy},
 };
@@ -307,4 +308,104 @@ fn without_limits_no_test_can_be_planned() {
     let climb = climb(State::Proposed { route: route(RouteKind::Climb) });
     let refused = plan(PlanKind::Clone, &climb, &policy, &source, None);
     assert_eq!(refused.unwrap_err(), Refusal::NoLimits);
+}
+
+/// The value an expectation would find; ids created by the plan itself are taken to be as promised.
+fn found(expected: &Expectation, trees: &[Tree]) -> Option<String> {
+    let money = |m: Option<Money>| m.map_or_else(String::new, |m| m.minor().to_string());
+    let Target::Id(id) = &expected.object else { return Some(expected.value.clone()) };
+    for tree in trees {
+        let c = &tree.campaign;
+        if c.id.as_str() == id.as_str() {
+            return match expected.aspect {
+                Aspect::Status => Some(c.status.to_string()),
+                Aspect::DailyBudget => Some(money(c.daily_budget)),
+                Aspect::SpendCap => Some(money(c.spend_cap)),
+                Aspect::Tree => Some(fingerprint(&likeness(tree, true))),
+                Aspect::Content => Some(fingerprint(&likeness(tree, false))),
+                _ => None,
+            };
+        }
+        if let Some(s) = tree.adsets.iter().find(|s| s.id.as_str() == id.as_str()) {
+            let end = s.end_time.map_or_else(String::new, |e| e.seconds().to_string());
+            return match expected.aspect {
+                Aspect::Status => Some(s.status.to_string()),
+                Aspect::DailyBudget => Some(money(s.daily_budget)),
+                Aspect::EndTime => Some(end),
+                _ => None,
+            };
+        }
+        if let Some(a) = tree.ads.iter().find(|a| a.id.as_str() == id.as_str()) {
+            return (expected.aspect == Aspect::Status).then(|| a.status.to_string());
+        }
+    }
+    None
+}
+
+/// A tree with the fields a read would have.
+fn with_fields(mut tree: Tree) -> Tree {
+    let fields = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), serde_json::Value::from(*v))).collect()
+    };
+    tree.campaign.fields = fields(&[("name", "Shop"), ("objective", "OUTCOME_SALES")]);
+    for set in &mut tree.adsets {
+        set.fields =
+            fields(&[("name", "Set"), ("targeting", "DE"), ("billing_event", "IMPRESSIONS")]);
+    }
+    for ad in &mut tree.ads {
+        ad.fields = fields(&[("name", "Ad"), ("creative", "55"), ("tracking_specs", "px")]);
+    }
+    tree
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_tree_but_the_verified_one_is_turned_on(
+        how in 0_usize..16, which in any::<prop::sample::Index>(), of in any::<prop::sample::Index>(), cbo in any::<bool>(),
+    ) {
+        let budgets = [4_000, 6_000];
+        let source = with_fields(tree(1_000, cbo.then_some(10_000), &budgets, 2, true));
+        let mut built = with_fields(tree(500_000, cbo.then_some(10_000), &budgets, 2, false));
+        built.campaign.spend_cap = Some(eur(900_000));
+        let state = State::Cloning {
+            route: route(RouteKind::Climb), challenger: Some(built.campaign.id.clone()), rule: None,
+        };
+        let drafted = plan(PlanKind::Activate, &climb(state), &policy(false), &source, Some(&built)).unwrap();
+        let last = drafted.actions.last().unwrap();
+        // What our own writes of this plan have done until then.
+        for set in &mut built.adsets { set.status = Status::Active; }
+        for ad in &mut built.ads { ad.status = Status::Active; }
+        let holds = |source: &Tree, built: &Tree| {
+            let trees = [source.clone(), built.clone()];
+            last.expects.iter().all(|e| found(e, &trees).as_ref() == Some(&e.value))
+        };
+        prop_assert!(holds(&source, &built), "the tree as it was verified");
+        let (mut a, mut b) = (source.clone(), built.clone());
+        let set = which.index(b.adsets.len());
+        let ad = of.index(b.ads.len());
+        let value = || serde_json::Value::from("changed");
+        let put = |fields: &mut rungwise::domain::Fields, name: &str| { fields.insert(name.to_owned(), value()); };
+        match how {
+            0 => { b.ads.remove(ad); }
+            1 => { b.adsets.remove(set); }
+            2 => { let mut one = b.ads[ad].clone(); one.id = "777777".parse().unwrap(); b.ads.push(one); }
+            3 => { let mut one = b.adsets[set].clone(); one.id = "777777".parse().unwrap(); b.adsets.push(one); }
+            4 => b.ads[ad].status = Status::Paused,
+            5 => b.adsets[set].status = Status::Paused,
+            6 => b.adsets[set].end_time = None,
+            7 => b.adsets[set].end_time = Some(Moment::from_millis(NOW + 51 * 86_400_000)),
+            8 => b.campaign.spend_cap = None,
+            9 if cbo => b.campaign.daily_budget = Some(eur(10_001)),
+            9 => b.adsets[set].daily_budget = Some(eur(6_001)),
+            10 => put(&mut b.adsets[set].fields, "targeting"),
+            11 => put(&mut b.ads[ad].fields, "creative"),
+            12 => put(&mut b.campaign.fields, "bid_strategy"),
+            13 => put(&mut a.adsets[set].fields, "targeting"),
+            14 => a.ads[ad].fields.clear(),
+            _ => a.campaign.status = Status::Paused,
+        }
+        prop_assert!(!holds(&a, &b), "mutation {how} goes unnoticed");
+    }
 }

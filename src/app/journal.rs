@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         Moment,
-        guard::Movement,
+        guard::{Movement, learning::significance},
         plan::{Action, ApprovedPlan, Bindings, Plan, PlanHash, Template},
         write_log::Entry,
     },
@@ -50,6 +50,7 @@ pub fn write_began(
         "request_digest": request.digest(),
         "bindings": bindings,
         "reservation": moves,
+        "learning": significance(&action.op, moves, None),
     });
     audit(at, "write_began", actor, body)
 }

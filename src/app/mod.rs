@@ -16,6 +16,7 @@ pub mod facts;
 pub mod forecast;
 pub mod hands_off;
 pub mod journal;
+pub mod learning;
 pub mod lines;
 pub mod note;
 pub mod propose;

@@ -11,7 +11,7 @@ use crate::{
         collect::{self, Pass},
         commands,
         decide::{self, Filed},
-        hands_off, journal, lines,
+        hands_off, journal, learning, lines,
         propose::{self, Basis, climb_row},
         pull::{self, Pulled},
         reconcile, stand_down, standing, sweep, watch,
@@ -156,6 +156,7 @@ where
 {
     done.alarms.extend(standing::look_after_breaker(desk).await?);
     done.alarms.extend(hands_off::watch(desk, &pulled.trees).await?);
+    learning::watch(desk, &pulled.trees).await?;
     watch::after_pull(desk, &pulled.account, &mut done.alarms).await?;
     let Some(hands) = hands else { return Ok(()) };
     if let Some(why) = hands.switch.stopped() {

@@ -7,6 +7,7 @@
 
 pub mod breaker;
 pub mod exposure;
+pub mod learning;
 pub mod pacing;
 pub mod steps;
 

@@ -341,7 +341,7 @@ fn over_the_caps(
 
 #[test]
 fn whatever_leaves_the_door_is_an_authorised_unexpired_in_cap_row() {
-    let (runtime, total) = (runtime(), cases(600));
+    let (runtime, total) = (runtime(), cases(300));
     let (mut sent, mut raised, mut stories) = (0_u64, 0_u64, 0_u64);
     for seed in 0..total {
         let story = Story::draw(seed);
@@ -367,7 +367,7 @@ fn whatever_leaves_the_door_is_an_authorised_unexpired_in_cap_row() {
 
 #[test]
 fn no_write_starts_more_than_a_second_after_the_kill_switch() {
-    let (runtime, total) = (runtime(), cases(300).min(10_000));
+    let (runtime, total) = (runtime(), cases(120).min(10_000));
     let mut cut_short = 0_u64;
     for seed in 0..total {
         let mut rng = Pcg64Mcg::seed_from_u64(seed ^ 0x51_0b);

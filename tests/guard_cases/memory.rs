@@ -11,7 +11,7 @@ use rungwise::{
         OpKey, SeenRow, Tree,
         audit::{Head, Link},
         plan::{Approval, PlanHash},
-        write_log::WriteStatus,
+        write_log::{Entry, WriteStatus},
     },
     ports::{
         Record, Store, StoreError,
@@ -56,6 +56,20 @@ fn conflict(what: &OpKey) -> StoreError {
     StoreError::Conflict { doing: "recording a write", what: what.to_string() }
 }
 
+/// Every write on paper moves money, so its start stands in one commit with its reservation and its audit link.
+fn reserved(batch: &[Record]) {
+    let started = batch.iter().find_map(|r| match r {
+        Record::Entry { op_key, entry: Entry::Started, .. } => Some(op_key),
+        _ => None,
+    });
+    let Some(op_key) = started else { return };
+    let key = format!("move:{op_key}");
+    let reserves = |r: &Record| matches!(r, Record::Note { key: k, .. } if *k == key);
+    let began = |r: &Record| matches!(r, Record::Audit { kind, .. } if kind == "write_began");
+    assert!(batch.iter().any(reserves), "{op_key} starts without a reservation");
+    assert!(batch.iter().any(began), "{op_key} starts without an audit link");
+}
+
 fn one(held: &mut Held, record: Record) -> Result<(), StoreError> {
     match record {
         Record::Intent(row) => {
@@ -98,6 +112,7 @@ fn one(held: &mut Held, record: Record) -> Result<(), StoreError> {
 impl Store for Memory {
     async fn commit(&self, batch: Vec<Record>) -> Result<(), StoreError> {
         self.ticks.pass();
+        reserved(&batch);
         let mut held = self.held();
         for record in batch {
             one(&mut held, record)?;

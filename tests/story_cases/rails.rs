@@ -148,6 +148,84 @@ async fn every_kind_of_edit_by_a_person_takes_the_hands_off_until_a_person_retur
 }
 
 #[tokio::test]
+async fn new_and_deleted_objects_are_edits_too() {
+    let mut story = warming("").await;
+    let climb = story.open_climb().await;
+    let arms = arms(&story, &climb).await;
+    assert_eq!(held_for(&mut story).await, None);
+    let account = story.world.credentials().account_id;
+    let copy = |path: String| Request::post(path).form("status_option", "PAUSED");
+    let added = [
+        copy(format!("/v26.0/{}/copies", arms.ad[0])),
+        copy(format!("/v26.0/{}/copies", arms.ad[1])),
+        copy(format!("/v26.0/{}/copies", arms.adset[0])),
+    ];
+    for request in added {
+        let path = request.path.clone();
+        let answer = send(&story.world, request).await;
+        assert!(answer["error"].is_null(), "{answer} of act_{account}");
+        let held = held_for(&mut story).await;
+        assert!(held.is_some_and(|why| why.contains("is new")), "{path}\n{}", story.tale());
+        story.command(&climb, Command::Resume).await;
+        assert_eq!(held_for(&mut story).await, None, "{path}\n{}", story.tale());
+    }
+    for object in [&arms.ad[1], &arms.adset[1]] {
+        story.world.edit_as_person(object, &[("status", "DELETED")]).unwrap();
+        let held = held_for(&mut story).await;
+        assert!(held.is_some_and(|why| why.contains("is gone")), "{object}\n{}", story.tale());
+        story.command(&climb, Command::Resume).await;
+        story.pass(false).await;
+    }
+}
+
+#[tokio::test]
+async fn what_else_acts_on_a_campaign_forbids_its_raise_by_name() {
+    let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+    let cloned = |c: &Climb| matches!(&c.state, State::Cloning { challenger: Some(_), .. });
+    let climb = story.until(5, 1, cloned).await;
+    let State::Cloning { challenger: Some(challenger), .. } = &climb.state else { unreachable!() };
+    story.sleep_hours(12);
+    story.pass(true).await;
+    assert!(story.answer_all(true).await, "the activation waits for its yes\n{}", story.tale());
+    let tree = story.parts.store.tree(challenger).await.unwrap().unwrap();
+    let (account, set) = (story.world.credentials().account_id, tree.adsets[0].id.to_string());
+    let end = story.now().plus(9 * DAY_MS).seconds().to_string();
+    let start = story.now().plus(DAY_MS).seconds().to_string();
+    let rule = json!({"evaluation_type": "SCHEDULE", "filters": [
+        {"field": "entity_type", "operator": "EQUAL", "value": "ADSET"},
+        {"field": "id", "operator": "IN", "value": [set]},
+        {"field": "spent", "operator": "GREATER_THAN", "value": 5_000_000}]});
+    let acts = [
+        Request::post(format!("/v26.0/act_{account}/adrules_library"))
+            .form("name", "Their own rule")
+            .form("evaluation_spec", rule.to_string())
+            .form("execution_spec", r#"{"execution_type":"PAUSE"}"#)
+            .form("schedule_spec", r#"{"schedule_type":"SEMI_HOURLY"}"#)
+            .form("status", "ENABLED"),
+        Request::post(format!("/v26.0/{set}/budget_schedules"))
+            .form("budget_value", "5000")
+            .form("budget_value_type", "ABSOLUTE")
+            .form("time_start", start)
+            .form("time_end", end),
+    ];
+    for (request, word) in acts.into_iter().zip(["rule", "budget_schedule"]) {
+        let answer = send(&story.world, request).await;
+        let id = answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let done = story.pass(false).await;
+        let named = done.waiting.iter().any(|(_, why)| why.contains(word) && why.contains(&id));
+        assert!(named, "{word} {id}: {:?}\n{}", done.waiting, story.tale());
+        let on = |o: &Standing| o.id == challenger.as_str() && o.status == "ACTIVE";
+        assert!(!story.world.inventory().iter().any(on), "{}", story.tale());
+        let mut away = Request::post(format!("/v26.0/{id}"));
+        away.method = Method::Delete;
+        assert_eq!(send(&story.world, away).await["success"], true);
+    }
+    story.pass(false).await;
+    let climb = story.open_climb().await;
+    assert!(matches!(climb.state, State::Warming { .. }), "{}", story.tale());
+}
+
+#[tokio::test]
 async fn an_edit_after_the_yes_makes_the_closing_plan_stale_and_holds_the_climb() {
     let mut story = warming("").await;
     let climb = story.open_climb().await;
