@@ -289,7 +289,16 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
                     trees: &trees,
                     token_expires: None,
                 };
-                let (next, plan) = propose(desk, &climb, *kind, basis).await?;
+                let (next, plan) = match propose(desk, &climb, *kind, basis).await {
+                    Ok(filed) => filed,
+                    // It is answered all the same: asked again in every pass, it would stop each of them.
+                    Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
+                        let what = format!("{}: no {} plan: {e}", climb.id, kind.as_str());
+                        alarms.push(what.clone());
+                        return Ok(what);
+                    }
+                    Err(e) => return Err(e),
+                };
                 climb = next;
                 approve(desk, &plan, order.by, "the command itself is the approval").await?;
             }

@@ -228,8 +228,9 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                     done.filed.push(row);
                     filed = true;
                 }
-                Err(AppError::Plan(refusal)) => {
-                    done.alarms.push(format!("{}: no {} plan: {refusal}", climb.id, kind.as_str()));
+                // One climb that cannot be planned for must not stop the pass for all others.
+                Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
+                    done.alarms.push(format!("{}: no {} plan: {e}", climb.id, kind.as_str()));
                 }
                 Err(e) => return Err(e),
             },
@@ -493,6 +494,11 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
         token_expires: None,
     };
     let install = desk.store.install_id().await?;
-    let (_, drafted) = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now)?;
-    Ok(drafted.test.map(|test| Test { rule, ..test }))
+    let drafted = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now);
+    match drafted {
+        Ok((_, drafted)) => Ok(drafted.test.map(|test| Test { rule, ..test })),
+        // What was turned on has been changed or deleted since: the climb says so and asks a person.
+        Err(AppError::Plan(_) | AppError::Missing { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
 }

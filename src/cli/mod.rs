@@ -97,7 +97,7 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Start(start) => stop::start(args, start, out).await,
         Command::Lift(lift) => stop::lift(args, lift, out).await,
         Command::Explain(explain) => explain::run(args, explain, out).await,
-        Command::Rehearse(rehearse) => rehearse::run(rehearse, out).await,
+        Command::Rehearse(rehearse) => rehearse::run(rehearse, out),
         Command::Replay(replay) => replay::run(args, replay, out).await,
         Command::Audit(audit) => audit::run(args, audit, out).await,
         Command::Simulate(simulate) => {

@@ -23,14 +23,14 @@ impl From<RehearsalError> for Failure {
     }
 }
 
+/// Weeks between two lines about how far it is.
+const SAID_EVERY: u32 = 100;
+
 /// Runs it. The seed is said first, the result is the last line.
-pub async fn run(args: &args::Rehearse, out: &Output) -> Ended {
+pub fn run(args: &args::Rehearse, out: &Output) -> Ended {
     out.line(&format!("seed {}", args.seed))?;
-    let (summary, violations) = if args.crash_points {
-        crash_points(args, out).await?
-    } else {
-        live_weeks(args, out).await?
-    };
+    let (summary, violations) =
+        if args.crash_points { crash_points(args, out)? } else { live_weeks(args, out)? };
     for violation in &violations {
         tell(violation, out)?;
     }
@@ -49,14 +49,15 @@ fn tell(violation: &Violation, out: &Output) -> Said {
     Ok(())
 }
 
-async fn live_weeks(
-    args: &args::Rehearse,
-    out: &Output,
-) -> Result<(Value, Vec<Violation>), Failure> {
+fn live_weeks(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violation>), Failure> {
+    let mut said = 0;
     let report = weeks::weeks(args.weeks, args.seed, |weeks, violations| {
+        if weeks < args.weeks && weeks.saturating_sub(said) < SAID_EVERY {
+            return;
+        }
+        said = weeks;
         out.say(&format!("{weeks} of {} weeks, {} violations", args.weeks, violations.len()));
-    })
-    .await?;
+    })?;
     if !out.json {
         table(&report.coverage, out)?;
     }
@@ -64,8 +65,11 @@ async fn live_weeks(
         "weeks": report.weeks,
         "violations": report.violations.len(),
         "empty_cells": report.coverage.empty_cells(),
+        "cells_under_50": report.coverage.thin_cells(50),
         "seconds": (report.seconds * 10.0).round() / 10.0,
+        "passes": report.passes,
         "writes": report.writes,
+        "repeated_stories": report.repeated,
         "faults": report.coverage.by_kind(),
     });
     Ok((summary, report.violations))
@@ -91,19 +95,16 @@ fn table(coverage: &Coverage, out: &Output) -> Said {
     Ok(())
 }
 
-async fn crash_points(
-    args: &args::Rehearse,
-    out: &Output,
-) -> Result<(Value, Vec<Violation>), Failure> {
+fn crash_points(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violation>), Failure> {
     let plan = CrashPlan { seed: args.seed, every: args.every, pairs: args.pairs };
     let report = crashes::crashes(plan, |points, pairs| {
         if points.saturating_add(pairs).is_multiple_of(100) {
             out.say(&format!("{points} points, {pairs} pairs"));
         }
-    })
-    .await?;
+    })?;
     let summary = json!({
-        "events": report.events,
+        "calls": report.calls,
+        "commits": report.commits,
         "points": report.points,
         "pairs": report.pairs,
         "violations": report.violations.len(),

@@ -425,20 +425,28 @@ impl Wish<'_> {
         let test = self.test()?;
         let built = self.built()?;
         let mut actions = Vec::new();
-        Self::lift_bounds(test, built, &mut actions);
         let mut loser_budgets = Budgets::of(self.source)?;
         let mut winner_budgets = Budgets::of(built)?;
         let bp = self.policy.shifting.step_bp;
-        let ramp = self.ramp(test.challenger_budget, test.run_rate)?;
-        let first_cut =
-            test.run_rate.checked_sub(test.challenger_budget).map_err(|_| Refusal::Range)?;
-        if first_cut.is_positive() && first_cut < self.run_rate()? {
+        // From where the winner stands now: an earlier shift may have ended on the way.
+        let winner = built.daily_budget_when_on().unwrap_or(test.challenger_budget);
+        let winner = winner.min(test.run_rate);
+        let ramp = self.ramp(winner, test.run_rate)?;
+        let first_cut = test.run_rate.checked_sub(winner).map_err(|_| Refusal::Range)?;
+        let runs = self.source.campaign.status == Status::Active;
+        // The loser is cut to what the winner leaves of the run-rate before the winner's bounds go: no single write can
+        // do both, and a death between the two must not leave more than the run-rate running for ever. Where they share
+        // the run-rate already, the bounds go first, and a death leaves no line dark.
+        if ramp.is_empty() {
+            actions.extend(self.pause_loser(None));
+        } else if runs && first_cut.is_positive() && first_cut < self.run_rate()? {
             loser_budgets.step("cut.0", self.source, first_cut, bp, None, &mut actions)?;
         }
+        Self::lift_bounds(test, built, &mut actions);
         for (i, step) in ramp.iter().enumerate() {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
-            if left.is_positive() {
+            if runs && left.is_positive() {
                 let key = format!("cut.{n}");
                 loser_budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
             } else {
@@ -446,9 +454,6 @@ impl Wish<'_> {
             }
             let key = format!("raise.{n}");
             winner_budgets.step(&key, built, step.to, bp, Some(step.at), &mut actions)?;
-        }
-        if ramp.is_empty() {
-            actions.extend(self.pause_loser(None));
         }
         let last = ramp.last().map_or(self.now, |step| step.at);
         let title = if ramp.is_empty() {
@@ -558,8 +563,8 @@ impl Wish<'_> {
         })
     }
 
-    /// At a promotion the bound moves to the approved run-rate before the loser is cut, so that a dead daemon never
-    /// leaves the account dark.
+    /// At a promotion the bounds of the test go; where the budget is shifted in steps before the loser is cut, so that a
+    /// dead daemon never leaves the account dark.
     fn lift_bounds(test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
         for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| s.end_time.is_some()) {
             actions.push(Draft {

@@ -1,187 +1,98 @@
-//! What is compared after a pass: the truth of the world with the history on disk.
+//! What is compared between passes: the truth of the world with what was committed and with what is on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{RehearsalError, stage::Stage};
+use super::{RehearsalError, law, stage::Stage};
 use crate::{
-    app::{lines::climb_of, reconcile, replay},
-    domain::{
-        Moment,
-        audit::Head,
-        climb::{Climb, State},
-        write_log::{Entry, WriteStatus},
-    },
-    ports::{Store, store::IntentRow},
-    sandbox::Standing,
+    app::replay,
+    domain::{DAY_MS, audit::Head},
+    ports::Store,
 };
 
 /// What earlier checks have seen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Seen {
-    head: Head,
+    pub(super) head: Head,
+    /// The agent's clock has once been put back.
+    pub(super) clock_went_back: bool,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { head: Head::genesis() }
+        Self { head: Head::genesis(), clock_went_back: false }
     }
-}
-
-/// The key in the marker of a name, e.g. `7Q2M…` of `Shop [rw:7Q2M…]`.
-fn marked(name: &str) -> Option<&str> {
-    let (_, tail) = name.rsplit_once("[rw:")?;
-    tail.strip_suffix(']')
-}
-
-fn is_gone(object: &Standing) -> bool {
-    matches!(object.status.as_str(), "ARCHIVED" | "DELETED")
-}
-
-fn status_of(intent: &IntentRow) -> Option<WriteStatus> {
-    WriteStatus::fold(intent.entries.iter().map(|(_, e)| *e)).ok()
 }
 
 /// Checks everything that must hold after any pass or death.
 pub(super) async fn after_pass(stage: &mut Stage) -> Result<(), RehearsalError> {
+    let verified = stage.parts().store.verify_audit_from(&stage.seen.head).await;
     let world = stage.border.world.inventory();
-    let store = &stage.parts().store;
-    let intents = store.intents(None).await?;
-    let verified = store.verify_audit_from(&stage.seen.head).await;
-    let fresh = store.links(stage.seen.head.seq, u32::MAX).await?;
     let mut witness = stage.border.witness();
-    let mut by_key: BTreeMap<&str, Vec<&Standing>> = BTreeMap::new();
-    for object in world.iter().filter(|o| !is_gone(o)) {
-        if let Some(key) = marked(&object.name) {
-            by_key.entry(key).or_default().push(object);
-        }
+    let (people, ours, blind) = (&witness.people, &witness.ours, witness.blind);
+    let mut found = law::identity::inventory(&world, &witness.books, people, ours, blind);
+    found
+        .extend(law::money::totals(&witness, &world, |id| stage.border.world.spent_and_excess(id)));
+    found.extend(law::life::stuck(&witness, &world));
+    found.extend(law::record::counted(&witness.books, witness.writes()));
+    for (name, what) in found {
+        witness.accuse(name, what);
     }
-    let known: BTreeSet<&str> = intents.iter().map(|i| i.op_key.as_str()).collect();
-    let hidden = stage.setting.list_lag_ms > reconcile::QUIET_MS;
-    for (key, objects) in &by_key {
-        let active = objects.iter().filter(|o| matches!(o.status.as_str(), "ACTIVE" | "ENABLED"));
-        let (n, on) = (objects.len(), active.count());
-        if on > 1 || n > 1 && !hidden {
-            let what = format!("{n} objects carry {key}, {on} of them on");
-            witness.accuse("one_object_per_write", what);
-        }
-        if !known.contains(key) {
-            witness.accuse("no_orphan", format!("nothing on disk knows {key}"));
-        }
-    }
-    let mut bound = BTreeSet::new();
-    for intent in &intents {
-        if status_of(intent).is_none() {
-            witness.accuse("write_logs_are_possible", intent.op_key.to_string());
-        }
-        if let Some(object) = &intent.object
-            && intent.creates.is_some()
-            && !bound.insert(object.clone())
-        {
-            witness.accuse("an_object_belongs_to_one_write", object.to_string());
-        }
-    }
-    for link in &fresh {
-        if link.kind == "write_ended" {
-            proof_of_absence(&mut witness, &intents, &link.body);
-        }
-    }
-    drop(witness);
     match verified {
         Ok(head) => stage.seen.head = head,
-        Err(e) => stage.border.witness().accuse("the_audit_chain_verifies", e.to_string()),
+        Err(e) => witness.accuse("the_audit_chain_verifies", e.to_string()),
     }
     Ok(())
-}
-
-/// Absent means: two complete readings, apart and late enough; or certainly not sent.
-fn proof_of_absence(witness: &mut super::Witness, intents: &[IntentRow], body: &[u8]) {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return };
-    if body["outcome"] != "found_absent" || body["detail"]["class"] == "NotSent" {
-        return;
-    }
-    let moment = |name: &str| body["detail"][name].as_str()?.parse::<Moment>().ok();
-    let key = body["op_key"].as_str().unwrap_or_default();
-    let (first, second) = (moment("first_reading"), moment("second_reading"));
-    let proven = first.zip(second).is_some_and(|(first, second)| {
-        let intent = intents.iter().find(|i| i.op_key.as_str() == key);
-        let starts = intent.into_iter().flat_map(|i| &i.entries);
-        let sent = starts.filter(|(at, e)| *e == Entry::Started && *at <= first).map(|(at, _)| *at);
-        second.since(first) >= reconcile::APART_MS
-            && sent.max().is_some_and(|sent| second.since(sent) >= reconcile::QUIET_MS)
-    });
-    if !proven {
-        witness.accuse("absence_is_proven_by_two_readings", key);
-    }
 }
 
 /// Checks what must hold once nothing has gone wrong for hours.
-pub(super) async fn after_quiet(stage: &mut Stage) -> Result<(), RehearsalError> {
-    let store = &stage.parts().store;
-    let mut climbs: Vec<Climb> = Vec::new();
-    for row in store.climbs(false).await? {
-        climbs.push(climb_of(&row)?);
-    }
-    let open = store.plans(true, u32::MAX).await?;
-    let doubts: Vec<String> = store
-        .intents(None)
-        .await?
-        .iter()
-        .filter(|i| status_of(i) == Some(WriteStatus::InDoubt))
-        .map(|i| i.op_key.to_string())
-        .collect();
-    let mut witness = stage.border.witness();
-    for doubt in doubts {
-        witness.accuse("no_doubt_outlives_the_faults", doubt);
-    }
-    for climb in climbs.iter().filter(|c| c.state.is_open()) {
-        let waits = climb.pending.as_ref().filter(|p| open.iter().all(|o| o.hash != p.plan));
-        if let Some(pending) = waits {
-            let what =
-                format!("{} ({}) waits for {}", climb.id, climb.state.as_str(), pending.plan);
-            witness.accuse("a_climb_waits_for_an_open_plan_only", what);
-        }
-        let stranded = climb.pending.is_none()
-            && climb.held.is_none()
-            && matches!(
-                climb.state,
-                State::Judged { .. } | State::Cloning { challenger: None, .. }
-            );
-        if stranded {
-            let what = format!("{} is {} and nothing is planned", climb.id, climb.state.as_str());
-            witness.accuse("no_climb_is_stranded", what);
-        }
-    }
-    for plan in &open {
-        let owner = climbs.iter().find(|c| c.id == plan.climb);
-        let expected = owner.and_then(|c| c.pending.as_ref()).map(|p| &p.plan);
-        if expected != Some(&plan.hash) {
-            let what = format!("{} plan {}", plan.kind.as_str(), plan.hash.plan_id());
-            witness.accuse("every_open_plan_is_waited_for", what);
-        }
-    }
+pub(super) fn after_quiet(stage: &Stage) {
     let world = stage.border.world.inventory();
-    for campaign in world.iter().filter(|o| o.kind == "campaign" && o.status == "ACTIVE") {
-        let carried = climbs.iter().any(|c| {
-            c.incumbent.as_str() == campaign.id
-                || crate::app::collect::challenger_of(c)
-                    .is_some_and(|id| id.as_str() == campaign.id)
-        });
-        if marked(&campaign.name).is_some() && !carried {
-            witness.accuse("nothing_of_ours_runs_unwatched", campaign.id.clone());
-        }
+    let mut witness = stage.border.witness();
+    let mut found = law::life::rest(&witness.books, &witness.people);
+    found.extend(law::identity::unwatched(&world, &witness.books, &witness.people));
+    for (name, what) in found {
+        witness.accuse(name, what);
     }
-    Ok(())
 }
 
-/// Checks the whole history once, at the end: nothing that was written has changed, and every decision replays.
+/// Lets the world go on for a year without any agent, in a copy.
+pub(super) fn dead_year(stage: &Stage) {
+    let world = stage.border.world.fork();
+    world.set_account_status(1);
+    let now = stage.now();
+    let end = now.plus(365 * DAY_MS);
+    world.advance_to(end);
+    let zone =
+        &stage.setting.zone.parse::<crate::domain::Zone>().expect("the zone was parsed before");
+    let (standing, ledger) = (world.inventory(), world.ledger());
+    let mut witness = stage.border.witness();
+    let mut found = law::money::totals(&witness, &standing, |id| world.spent_and_excess(id));
+    let year = law::money::DeadYear {
+        world: &standing,
+        days: &ledger.days,
+        died: zone.day_of(now),
+        last: zone.day_of(end),
+        delivers: true,
+    };
+    found.extend(law::money::dead(&witness, &year));
+    for (name, what) in found {
+        witness.accuse(name, what);
+    }
+    drop(witness);
+    stage.border.coverage().event("dead_for_a_year");
+}
+
+/// Checks the whole history once, at the end: nothing that was written has changed, every decision replays, and the
+/// file is sound.
 pub(super) async fn history(stage: &mut Stage) -> Result<(), RehearsalError> {
     let store = &stage.parts().store;
     let rows = store.decisions(None, u32::MAX).await?;
+    let writes = store.intents(None).await?.len();
     let whole = store.verify_audit().await;
+    let problems = store.problems().await?;
     let mut replays = Vec::new();
     // Replaying is dear; every seventh decision of the story stands for the rest.
     for row in rows.iter().step_by(7) {
@@ -191,10 +102,13 @@ pub(super) async fn history(stage: &mut Stage) -> Result<(), RehearsalError> {
     if let Err(e) = whole {
         witness.accuse("the_audit_chain_verifies", e.to_string());
     }
-    let found: BTreeMap<String, String> =
+    for problem in problems {
+        witness.accuse("the_database_is_sound", problem);
+    }
+    let on_disk: BTreeMap<String, String> =
         rows.iter().map(|r| (r.id.to_string(), HEXLOWER.encode(&Sha256::digest(&r.doc)))).collect();
-    if found != *witness.decisions() {
-        witness.accuse("history_never_changes", "the decisions are not those that were committed");
+    for (name, what) in law::record::history(&witness.books, &on_disk, writes) {
+        witness.accuse(name, what);
     }
     for (id, outcome) in replays {
         if outcome != replay::Replayed::Same {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     ports::{Method, Request},
-    sandbox::fault_kinds,
+    sandbox::{Meets, fault_kinds},
 };
 
 /// Steps that read, by what they ask for.
@@ -74,15 +74,21 @@ pub struct Coverage {
 /// Why a step can never meet a fault, if it cannot.
 pub fn impossible(step: &str, fault: &str) -> Option<&'static str> {
     let write = WRITES.contains(&step);
-    let (_, on_read, on_write) = fault_kinds().find(|(kind, ..)| *kind == fault)?;
-    if write && !on_write {
-        return Some("only a list has pages");
+    let kind = fault_kinds().find(|kind| kind.name == fault)?;
+    let list = READS.iter().any(|(name, list)| *name == step && *list);
+    let edit = step.starts_with("set ");
+    match kind.meets {
+        Meets::Lists if !list => return Some("only a list has pages"),
+        Meets::Edits if !edit => return Some("only an edit is answered without an id or a value"),
+        Meets::Amounts if !(edit || matches!(step, "create campaign" | "create ad set")) => {
+            return Some("it has no amount, end or schedule that could be kept otherwise");
+        }
+        _ => {}
     }
-    if !write && !on_read {
+    if !write && kind.on_read == 0 {
         return Some("a read applies nothing");
     }
-    let list = READS.iter().any(|(name, list)| *name == step && *list);
-    (fault == "page_loop" && !list).then_some("only a list has pages")
+    (write && kind.on_write == 0).then_some("only a list has pages")
 }
 
 impl Coverage {
@@ -112,6 +118,10 @@ impl Coverage {
             *self.events.entry(event).or_insert(0) += n;
         }
     }
+    /// Cells that something can hit and fewer than `least` hits have.
+    pub fn thin_cells(&self, least: u64) -> usize {
+        self.table().iter().filter(|(_, _, hits)| hits.is_some_and(|n| n < least)).count()
+    }
     /// Hits by kind of fault, and other trouble by kind.
     pub fn by_kind(&self) -> BTreeMap<&'static str, u64> {
         let mut out = self.events.clone();
@@ -123,7 +133,7 @@ impl Coverage {
     /// Every cell: step, fault, hits; None where it is impossible.
     pub fn table(&self) -> Vec<(&'static str, &'static str, Option<u64>)> {
         let steps = READS.iter().map(|(name, _)| *name).chain(WRITES);
-        let cells = steps.flat_map(|step| fault_kinds().map(move |(fault, ..)| (step, fault)));
+        let cells = steps.flat_map(|step| fault_kinds().map(move |kind| (step, kind.name)));
         let hits = |step, fault| self.cells.get(&(step, fault)).copied().unwrap_or(0);
         cells
             .map(|(step, fault)| {
@@ -158,8 +168,8 @@ mod tests {
     fn a_hit_fills_its_cell() {
         let mut coverage = Coverage::default();
         let before = coverage.empty_cells();
-        coverage.count("create ad", Some("lost_reply"));
+        coverage.count("create ad", Some("timeout_after"));
         assert_eq!(coverage.empty_cells(), before - 1);
-        assert_eq!(coverage.by_kind().get("lost_reply"), Some(&1));
+        assert_eq!(coverage.by_kind().get("timeout_after"), Some(&1));
     }
 }

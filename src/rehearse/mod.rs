@@ -2,17 +2,21 @@
 //!
 //! [`weeks`] draws stories from seeds: passes at odd times, answers of people, edits in Ads Manager, a fault mix on the
 //! wire, crashes and restarts anywhere. [`crashes`] counts the calls and commits of one climb and dies at each of them.
-//! What must hold is watched from outside by [`Witness`]: it sees requests and commits as they happen and compares the
-//! truth of the rehearsal world with the history on disk; it takes no word of the agent for anything.
+//! What must hold ([`law`]) is watched from outside by [`Witness`]: it sees requests and commits as they happen and
+//! compares the truth of the rehearsal world with what became durable; it takes no word of the agent for anything.
 //!
-//! Reading order: [`tripwire`] (where a life ends), `wire` (the border that is watched), [`witness`] and `checks` (what
-//! must hold), `stage` (world and agent), then the two rehearsals.
+//! Reading order: [`tripwire`] (where a life ends), `wire` (the border that is watched), [`books`], [`witness`] and
+//! [`law`] (what must hold), `stage` (world and agent), `trouble` (what goes wrong), then the two rehearsals.
 
+pub mod books;
 mod checks;
+mod cores;
 pub mod coverage;
 pub mod crashes;
+pub mod law;
 mod stage;
 pub mod tripwire;
+pub mod trouble;
 pub mod weeks;
 mod wire;
 pub mod witness;

@@ -1,7 +1,7 @@
-//! One rehearsal world with one agent in it, which can die and be started again.
+//! One rehearsal world with one agent in it, which can die and be started again, and be copied to go on twice.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,11 +9,13 @@ use std::{
 };
 
 use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
 
 use super::{
     Coverage, RehearsalError, Violation, Witness, checks,
     tripwire::Tripwire,
-    wire::{Border, Disk, Wire},
+    wire::{Border, Disk, Wire, WorldClock},
+    witness::Mandate,
 };
 use crate::{
     app::{
@@ -22,20 +24,25 @@ use crate::{
     },
     boot::{AnyClock, AnyTransport, BootError, Parts, Role, open_store},
     config::{self, AccountConfig},
-    domain::{Moment, policy::Mode},
-    ports::{BoxFuture, Clock, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
-    sandbox::{FaultMix, Options, Sandbox, Scenario, Town, TownPlan, market::MarketParams},
+    domain::{
+        Moment,
+        policy::{BudgetMode, Mode},
+    },
+    ports::{Clock as _, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
+    sandbox::{
+        FaultMix, Lateness, Options, Sandbox, Scenario, Town, TownPlan, market::MarketParams,
+    },
     store::SqliteStore,
 };
 
-/// A Monday far from the blackout days of the default configuration.
-const OPENING: &str = "2026-01-05T06:30:00Z";
-/// Days of history before it: enough for a rung choice, and quick to live through.
+/// Days of history before the opening: enough for a rung choice, and quick to live through.
 const HISTORY_DAYS: u32 = 70;
 /// How much markets of different seeds differ.
 const SPREAD: f64 = 0.3;
 /// Limit of the sum of daily budgets in minor units; the account of the rehearsal starts at 80.00.
 const DAILY_CAP_MINOR: i64 = 30_000;
+/// The installation: always the same, so that a seed gives the same keys in every process.
+const INSTALL_ID: &str = "7265686561727361";
 
 /// Looks at a held lock, a millisecond apart, before giving up.
 const LOCK_LOOKS: u32 = 5_000;
@@ -46,13 +53,28 @@ pub(super) struct Setting {
     pub(super) seed: u64,
     pub(super) mode: Mode,
     pub(super) rule: &'static str,
+    pub(super) budget: BudgetMode,
+    pub(super) opening: &'static str,
+    pub(super) zone: &'static str,
     pub(super) list_lag_ms: i64,
+    pub(super) lateness: Lateness,
     pub(super) scenario: Scenario,
 }
 
 impl Setting {
     pub(super) fn plain(seed: u64, mode: Mode, rule: &'static str) -> Self {
-        Self { seed, mode, rule, list_lag_ms: 0, scenario: Scenario::stuck_at_purchase() }
+        Self {
+            seed,
+            mode,
+            rule,
+            budget: BudgetMode::Additive,
+            // A Monday far from the blackout days of the default configuration.
+            opening: "2026-01-05T06:30:00Z",
+            zone: "Europe/Berlin",
+            list_lag_ms: 0,
+            lateness: Lateness::Fixed,
+            scenario: Scenario::stuck_at_purchase(),
+        }
     }
 }
 
@@ -69,22 +91,22 @@ pub(super) struct Stage {
     pub(super) border: Arc<Border>,
     pub(super) setting: Setting,
     account: AccountConfig,
-    dir: PathBuf,
+    dir: Dir,
     parts: Option<Parts>,
     pub(super) seen: checks::Seen,
 }
 
-/// The world's clock; whoever waits on it lets the world's time pass.
-struct WorldClock(Sandbox);
-
-impl Clock for WorldClock {
-    fn now(&self) -> Moment {
-        self.0.clock().now()
-    }
-    fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
-        self.0.advance_to(until);
-        Box::pin(std::future::ready(()))
-    }
+/// A stage at rest, to be gone on from any number of times.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    world: Sandbox,
+    mix: FaultMix,
+    witness: Witness,
+    coverage: Coverage,
+    setting: Setting,
+    account: AccountConfig,
+    files: Vec<(String, Vec<u8>)>,
+    seen: checks::Seen,
 }
 
 /// The kill switch as a file, seen from outside.
@@ -96,42 +118,99 @@ impl StopSwitch for StopSeen {
     }
 }
 
-fn fresh_dir() -> Result<PathBuf, RehearsalError> {
+/// A directory of one stage, removed with it.
+#[derive(Debug)]
+struct Dir(PathBuf);
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where stages stand: in memory where there is such a place, since a rehearsed crash is never one of the machine.
+fn root() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
+        return memory.to_owned();
+    }
+    std::env::temp_dir()
+}
+
+fn fresh_dir() -> Result<Dir, RehearsalError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("rungwise-rehearsal-{}-{number}", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    let path = root().join(format!("rungwise-rehearsal-{}-{number}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
     match std::fs::create_dir_all(&path).and_then(|()| path.canonicalize()) {
-        Ok(path) => Ok(path),
+        Ok(path) => Ok(Dir(path)),
         Err(why) => Err(RehearsalError::Dir { path, why }),
     }
 }
 
+fn files_of(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, RehearsalError> {
+    let fail = |why| RehearsalError::Dir { path: dir.to_owned(), why };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Shared memory is made anew, the lock is not history.
+        if entry.file_type().map_err(fail)?.is_file()
+            && !(name.ends_with("-shm") || name.ends_with(".lock"))
+        {
+            files.push((name, std::fs::read(entry.path()).map_err(fail)?));
+        }
+    }
+    Ok(files)
+}
+
+fn put_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), RehearsalError> {
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).map_err(|why| RehearsalError::Dir { path, why })?;
+    }
+    Ok(())
+}
+
+/// An empty database, made once per process.
+async fn template() -> Result<&'static [(String, Vec<u8>)], RehearsalError> {
+    static FILES: OnceCell<Vec<(String, Vec<u8>)>> = OnceCell::const_new();
+    let make = || async {
+        let dir = fresh_dir()?;
+        SqliteStore::prepare(&dir.0, INSTALL_ID).await?;
+        files_of(&dir.0)
+    };
+    FILES.get_or_try_init(make).await.map(Vec::as_slice)
+}
+
 fn world(setting: &Setting) -> Sandbox {
-    let opening: Moment = OPENING.parse().expect("the opening is a moment");
+    let opening: Moment = setting.opening.parse().expect("the opening is a moment");
     let mut scenario = setting.scenario.clone().seeded(setting.seed).starting(opening);
     scenario.history_days = HISTORY_DAYS;
+    scenario.zone = setting.zone.parse().expect("the zone has an IANA name");
     let plan = TownPlan {
         base: MarketParams::stuck_at_purchase(),
         spread: SPREAD,
         opening: scenario.zone.day_of(opening),
     };
     let town = Town::new(setting.seed, plan);
-    let options = Options { list_lag_ms: setting.list_lag_ms, ..Options::default() };
+    let (list_lag_ms, lateness) = (setting.list_lag_ms, setting.lateness);
+    let options = Options { list_lag_ms, lateness, ..Options::default() };
     Sandbox::with(scenario, options, Box::new(town))
 }
 
 fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, RehearsalError> {
     let who = world.credentials();
     let text = format!(
-        "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{}\"\n[compare]\nrule = \"{}\"\n[stabilising]\nmin = \"7d\"\n\
+        "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{}\"\n[compare]\nrule = \"{}\"\nbudget_mode = \"{}\"\n\
+         [stabilising]\nmin = \"7d\"\n\
          [limits]\nmax_daily_spend = \"{}.00 EUR\"\nmax_spend_per_climb = \"90000.00 EUR\"\n\
          max_regret_per_climb = \"9000.00 EUR\"\n[api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
          [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n",
         who.account_id,
         setting.mode,
         setting.rule,
+        setting.budget,
         DAILY_CAP_MINOR / 100,
         who.app_id
     );
@@ -143,26 +222,55 @@ fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, Re
     Ok(config.account(None).map_err(Box::new)?.clone())
 }
 
+fn mandate(world: &Sandbox, setting: &Setting, account: &AccountConfig) -> Mandate {
+    let who = world.credentials();
+    Mandate {
+        may_write: matches!(setting.mode, Mode::Supervised | Mode::Autonomous),
+        daily_cap_minor: DAILY_CAP_MINOR,
+        account: world.shown_account(),
+        secrets: vec![
+            who.access_token.expose_secret().to_owned(),
+            who.app_secret.expose_secret().to_owned(),
+        ],
+        policy: Some(account.policy.clone()),
+    }
+}
+
 impl Stage {
     /// A fresh world and a fresh agent. The fault mix starts silent.
     pub(super) async fn set(setting: Setting, trip: Tripwire) -> Result<Self, RehearsalError> {
         let world = world(&setting);
         let account = configuration(&world, &setting)?;
         let dir = fresh_dir()?;
+        put_files(&dir.0, template().await?)?;
         let mix = FaultMix::new(setting.seed);
         mix.storm(0);
-        let may_write = matches!(setting.mode, Mode::Supervised | Mode::Autonomous);
-        let witness = Witness::new(setting.seed, may_write, DAILY_CAP_MINOR);
-        let switch = Box::new(StopSeen(dir.join("STOP")));
-        let border = Border::new(world, mix, Arc::new(trip), witness, switch);
+        let mut witness = Witness::new(setting.seed, mandate(&world, &setting, &account));
+        witness.blind = setting.lateness == Lateness::HeavyTail
+            || setting.list_lag_ms > crate::app::reconcile::QUIET_MS;
+        let switch = Box::new(StopSeen(dir.0.join("STOP")));
+        let border = Border::new(world, mix, Arc::new(trip), witness, Coverage::default(), switch);
         let seen = checks::Seen::default();
         let mut stage = Self { border, setting, account, dir, parts: None, seen };
         stage.start().await?;
         Ok(stage)
     }
+    /// A copy to go on from; the agent must be between two passes.
+    pub(super) fn freeze(&self) -> Result<Frozen, RehearsalError> {
+        Ok(Frozen {
+            world: self.border.world.fork(),
+            mix: self.border.mix.fork(),
+            witness: self.border.witness().clone(),
+            coverage: self.border.coverage().clone(),
+            setting: self.setting.clone(),
+            account: self.account.clone(),
+            files: files_of(&self.dir.0)?,
+            seen: self.seen.clone(),
+        })
+    }
     /// The time.
     pub(super) fn now(&self) -> Moment {
-        self.border.world.clock().now()
+        self.border.now()
     }
     /// The agent; there is one except while it is being started.
     pub(super) fn parts(&self) -> &Parts {
@@ -174,8 +282,8 @@ impl Stage {
     }
     fn assemble(&mut self, store: SqliteStore) -> Result<(), RehearsalError> {
         let store = store.with_hook(Arc::new(Disk(Arc::clone(&self.border))));
-        let transport: AnyTransport = Arc::new(Wire(Arc::clone(&self.border)));
-        let clock: AnyClock = Arc::new(WorldClock(self.border.world.clone()));
+        let transport: AnyTransport = Arc::new(Wire::new(&self.border));
+        let clock: AnyClock = Arc::new(WorldClock(Arc::clone(&self.border)));
         let seed = Some(self.setting.seed);
         self.parts = Some(Parts::assemble(store, &self.account, transport, clock, seed)?);
         Ok(())
@@ -183,6 +291,7 @@ impl Stage {
     /// Drops everything the process held and starts it anew on what is on disk.
     pub(super) async fn restart(&mut self) -> Result<(), RehearsalError> {
         self.parts = None;
+        self.border.life.fetch_add(1, Ordering::Relaxed);
         self.border.witness().died();
         // The dead agent's last commit ends before the next life begins; only then does counting start.
         let store = self.open().await?;
@@ -193,7 +302,7 @@ impl Stage {
     async fn open(&self) -> Result<SqliteStore, RehearsalError> {
         let mut looks = 0;
         loop {
-            match open_store(&self.dir, &self.account, Role::Agent).await {
+            match open_store(&self.dir.0, &self.account, Role::Agent).await {
                 Err(BootError::Store(StoreError::Locked { .. })) if looks < LOCK_LOOKS => {
                     looks += 1;
                     SystemClock.wait_until(SystemClock.now().plus(1)).await;
@@ -204,6 +313,7 @@ impl Stage {
     }
     /// One pass; a death on the way drops it where it stands.
     pub(super) async fn pass(&mut self, decide: bool) -> Passed {
+        self.border.excused.store(false, Ordering::Relaxed);
         let parts = self.parts.as_ref().expect("an agent was started");
         let hands = parts.hands();
         let trip = Arc::clone(&self.border.trip);
@@ -213,6 +323,7 @@ impl Stage {
             () = trip.death() => return Passed::Died,
             ended = work => ended,
         };
+        self.border.end_of_pass();
         match ended {
             _ if trip.is_dead() => {
                 // The note of death is taken along, so that the next life does not end at once.
@@ -223,8 +334,30 @@ impl Stage {
             Err(e) => Passed::Failed(e),
         }
     }
+    /// A failure that something done to the agent explains.
+    pub(super) fn is_excused(&self, error: &AppError) -> bool {
+        match error {
+            AppError::Meta(_) => true,
+            AppError::AccountChanged(_) => {
+                self.border.world.shown_account() != self.border.witness().mandate.account
+            }
+            AppError::Store(StoreError::Database { doing: "rehearsing a crash", .. }) => true,
+            // A clock that went back: what was read an hour ago lies in the future now.
+            AppError::Store(StoreError::Conflict { .. }) => self.seen.clock_went_back,
+            AppError::Store(_) => self.border.excused.load(Ordering::Relaxed),
+            _ => false,
+        }
+    }
     /// Plans nobody has answered yet.
     pub(super) async fn unanswered(&self) -> Result<Vec<PlanRow>, RehearsalError> {
+        let waits = {
+            let witness = self.border.witness();
+            let mut plans = witness.books.plans.values();
+            plans.any(|p| p.outcome.is_none() && p.yes.is_empty() && !p.rejected)
+        };
+        if !waits {
+            return Ok(Vec::new());
+        }
         let store = &self.parts().store;
         let mut open = Vec::new();
         for plan in store.plans(true, u32::MAX).await? {
@@ -240,6 +373,7 @@ impl Stage {
         let done = commands::answer(store, self.now(), plan, "rehearsal", "", granted).await;
         if let Err(e) = done
             && !self.border.trip.is_dead()
+            && !self.border.excused.load(Ordering::Relaxed)
         {
             self.border.witness().accuse("a_person_can_answer", e.to_string());
         }
@@ -247,10 +381,33 @@ impl Stage {
     /// Ends the stage and tells what was found.
     pub(super) fn close(mut self) -> (Vec<Violation>, Vec<String>, Coverage) {
         self.parts = None;
-        let _ = std::fs::remove_dir_all(&self.dir);
         let witness = std::mem::take(&mut *self.border.witness());
         let coverage = self.border.coverage().clone();
         let (violations, story) = witness.into_parts();
         (violations, story, coverage)
+    }
+}
+
+impl Frozen {
+    /// Goes on from here in a directory of its own.
+    pub(super) async fn thaw(&self, trip: Tripwire) -> Result<Stage, RehearsalError> {
+        let dir = fresh_dir()?;
+        put_files(&dir.0, &self.files)?;
+        let mut witness = self.witness.clone();
+        witness.died();
+        let switch = Box::new(StopSeen(dir.0.join("STOP")));
+        let border = Border::new(
+            self.world.fork(),
+            self.mix.fork(),
+            Arc::new(trip),
+            witness,
+            self.coverage.clone(),
+            switch,
+        );
+        let (setting, account) = (self.setting.clone(), self.account.clone());
+        let mut stage =
+            Stage { border, setting, account, dir, parts: None, seen: self.seen.clone() };
+        stage.start().await?;
+        Ok(stage)
     }
 }

@@ -86,6 +86,8 @@ pub trait Audience: Send {
     fn significant_edit(&mut self, key: u64, day: i64);
     /// The true cost per macro-conversion of an ad set at a level and daily budget, if the market knows one.
     fn true_cpa(&self, key: u64, level: usize, daily_budget: f64) -> Option<f64>;
+    /// The same market, to go on by itself.
+    fn fork(&self) -> Box<dyn Audience>;
 }
 
 /// A market without chance: fixed rates, a learning penalty, late purchases. For tests of the dialect.
@@ -191,6 +193,9 @@ impl Audience for SteadyAudience {
     fn true_cpa(&self, _key: u64, level: usize, _daily_budget: f64) -> Option<f64> {
         let sharp = if level >= 4 { 1.0 } else { 0.9 };
         Some(COST_PER_CLICK / (RATES[4] * sharp))
+    }
+    fn fork(&self) -> Box<dyn Audience> {
+        Box::new(self.clone())
     }
 }
 

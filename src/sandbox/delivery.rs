@@ -100,8 +100,10 @@ impl World {
             row.ads = ads.unwrap_or_else(|| self.ads_of(one.key));
             rows.insert(one.key, row);
         }
+        let paced = self.lose_pace(&mut rows);
         self.hold_caps(&mut rows);
         self.hold_rules(&mut rows, start, length);
+        self.count_excess(&paced, &rows);
         for (id, row) in rows.into_iter().filter(|(_, r)| !r.is_empty()) {
             let campaign = self.nodes.get(&id).map_or(0, |n| n.campaign);
             if !self.spent.contains_key(&id) {

@@ -18,6 +18,9 @@ impl World {
         if node.busy > self.now {
             return "IN_PROCESS";
         }
+        if node.issues {
+            return "WITH_ISSUES";
+        }
         if node.kind == Kind::Ad && node.review > self.now {
             return "PENDING_REVIEW";
         }

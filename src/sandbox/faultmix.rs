@@ -1,7 +1,7 @@
 //! The fault mix: what goes wrong on the way to an API that mostly works, drawn from a seed.
 //!
 //! Rates are per ten thousand requests. A seed may leave kinds out, so that rare combinations of the others get their
-//! turn, and a *storm* multiplies all of them.
+//! turn; a *storm* multiplies all of them; an *outage* meets every request until it is over.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,20 +11,69 @@ use rand_pcg::Pcg64Mcg;
 use super::faults::{Fault, Faults};
 use crate::ports::Method;
 
-/// Chance per ten thousand, on reads and on writes, of each kind.
-const MIX: [(&str, u32, u32); 12] = [
-    ("refused", 50, 50),
-    ("lost_request", 50, 70),
-    ("lost_reply", 30, 120),
-    ("server_error", 200, 110),
-    ("server_error_applied", 0, 70),
-    ("throttled", 100, 30),
-    ("throttled_applied", 0, 30),
-    ("html", 20, 20),
-    ("html_applied", 0, 10),
-    ("truncated", 20, 20),
-    ("page_loop", 100, 0),
-    ("token", 5, 5),
+/// Which requests a kind of fault can meet at all, besides reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meets {
+    /// Every request.
+    All,
+    /// Lists, which have pages.
+    Lists,
+    /// Creations and edits of campaigns and ad sets, which have amounts and ends that can be kept otherwise.
+    Amounts,
+    /// Edits, which are answered without an id.
+    Edits,
+}
+
+/// One kind of fault.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultKind {
+    /// Its name.
+    pub name: &'static str,
+    /// Chance per ten thousand reads.
+    pub on_read: u32,
+    /// Chance per ten thousand writes.
+    pub on_write: u32,
+    /// Which requests it can meet.
+    pub meets: Meets,
+}
+
+const fn any(name: &'static str, on_read: u32, on_write: u32) -> FaultKind {
+    FaultKind { name, on_read, on_write, meets: Meets::All }
+}
+const fn list(name: &'static str) -> FaultKind {
+    FaultKind { name, on_read: 25, on_write: 0, meets: Meets::Lists }
+}
+
+const MIX: [FaultKind; 29] = [
+    any("refused", 50, 50),
+    any("timeout_before", 50, 70),
+    any("timeout_after", 30, 90),
+    any("reset", 30, 50),
+    any("server_error", 60, 40),
+    any("server_error_applied", 0, 30),
+    any("bare_5xx", 40, 20),
+    any("bare_5xx_applied", 0, 20),
+    any("code_1", 50, 25),
+    any("code_1_applied", 0, 15),
+    any("code_2", 50, 25),
+    any("code_2_applied", 0, 15),
+    any("throttled", 100, 30),
+    any("throttled_applied", 0, 30),
+    any("html", 10, 10),
+    any("html_applied", 0, 10),
+    any("empty", 10, 10),
+    any("truncated", 10, 10),
+    any("wrong_type", 10, 10),
+    any("huge", 5, 5),
+    FaultKind { name: "clamped", on_read: 0, on_write: 40, meets: Meets::Amounts },
+    FaultKind { name: "ignored", on_read: 0, on_write: 30, meets: Meets::Edits },
+    list("page_loop"),
+    list("page_twice"),
+    list("page_empty"),
+    list("page_missing"),
+    list("shuffled"),
+    any("unauthorised", 6, 6),
+    any("version", 2, 2),
 ];
 /// Codes that mean too many calls: of the app, the user, the ad set, the account (Marketing API, "Rate limiting").
 const THROTTLES: [(i64, Option<i64>); 5] = [
@@ -34,12 +83,37 @@ const THROTTLES: [(i64, Option<i64>); 5] = [
     (80_000, None),
     (80_004, Some(2_446_079)),
 ];
-/// Codes of a token that no longer works.
-const TOKEN: [i64; 3] = [458, 460, 463];
+/// A token that no longer works, a permission that is missing, a policy that forbids.
+const UNAUTHORISED: [(u16, i64, Option<i64>); 9] = [
+    (401, 190, Some(458)),
+    (401, 190, Some(459)),
+    (401, 190, Some(460)),
+    (401, 190, Some(463)),
+    (401, 190, Some(464)),
+    (401, 190, Some(467)),
+    (403, 10, None),
+    (403, 200, None),
+    (400, 368, Some(1_404_078)),
+];
 
-/// The kinds of fault of the mix, each with whether it can meet a read and a write.
-pub fn kinds() -> impl Iterator<Item = (&'static str, bool, bool)> {
-    MIX.into_iter().map(|(kind, read, write)| (kind, read > 0, write > 0))
+/// The kinds of fault of the mix.
+pub fn kinds() -> impl Iterator<Item = FaultKind> {
+    MIX.into_iter()
+}
+
+/// What every request meets for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// The token is dead.
+    Token,
+    /// The permission is gone.
+    Permission,
+    /// Writes break a policy.
+    Policy,
+    /// The API version has ended.
+    Sunset,
+    /// Nothing answers.
+    Down,
 }
 
 /// Draws faults. Clones share the stream, so that the holder of one can steer the one in the sandbox.
@@ -48,12 +122,12 @@ pub struct FaultMix {
     inner: Arc<Mutex<Inner>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     rng: Pcg64Mcg,
     factor: u32,
     left_out: [bool; MIX.len()],
-    token_dead: bool,
+    outage: Option<Outage>,
     last: Option<&'static str>,
 }
 
@@ -62,8 +136,13 @@ impl FaultMix {
     pub fn new(seed: u64) -> Self {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let left_out = std::array::from_fn(|_| rng.random_ratio(1, 5));
-        let inner = Inner { rng, factor: 1, left_out, token_dead: false, last: None };
+        let inner = Inner { rng, factor: 1, left_out, outage: None, last: None };
         Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+    /// Another mix that goes on where this one stands, and shares nothing with it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { inner: Arc::new(Mutex::new(self.lock().clone())) }
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,9 +151,9 @@ impl FaultMix {
     pub fn storm(&self, factor: u32) {
         self.lock().factor = factor;
     }
-    /// From now on every request finds the token dead, or alive again.
-    pub fn token_dead(&self, dead: bool) {
-        self.lock().token_dead = dead;
+    /// From now on every request meets this, or nothing of the kind.
+    pub fn outage(&self, outage: Option<Outage>) {
+        self.lock().outage = outage;
     }
     /// The kind that struck the last request, once.
     pub fn take(&self) -> Option<&'static str> {
@@ -82,51 +161,112 @@ impl FaultMix {
     }
 }
 
+/// What a request is, as far as faults care.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    write: bool,
+    list: bool,
+    amounts: bool,
+    edit: bool,
+}
+
+impl Shape {
+    fn of(method: Method, path: &str) -> Self {
+        let tail = path.rsplit('/').next().unwrap_or_default();
+        let report = tail == "insights";
+        let write = method != Method::Get && !report;
+        let object = tail.bytes().all(|b| b.is_ascii_digit());
+        let edge = !object && !tail.starts_with("act_") && tail != "debug_token" && tail != "me";
+        let edit = write && method == Method::Post && object;
+        let amounts = write && (edit || matches!(tail, "campaigns" | "adsets"));
+        Self { write, list: !write && edge, amounts, edit }
+    }
+    fn meets(self, kind: &FaultKind) -> bool {
+        match kind.meets {
+            Meets::All => true,
+            Meets::Lists => self.list,
+            Meets::Amounts => self.amounts,
+            Meets::Edits => self.edit,
+        }
+    }
+}
+
 impl Inner {
-    fn draw(&mut self, write: bool) -> Option<&'static str> {
-        if self.token_dead {
-            return Some("token");
+    fn draw(&mut self, shape: Shape) -> Option<&'static str> {
+        match self.outage {
+            Some(Outage::Policy) if !shape.write => {}
+            Some(Outage::Token | Outage::Permission | Outage::Policy) => {
+                return Some("unauthorised");
+            }
+            Some(Outage::Sunset) => return Some("version"),
+            Some(Outage::Down) => return Some("refused"),
+            None => {}
         }
         let at: u32 = self.rng.random_range(0..10_000);
         let mut upto: u32 = 0;
-        for ((kind, read_rate, write_rate), left_out) in MIX.into_iter().zip(self.left_out) {
-            let rate = if write { write_rate } else { read_rate };
+        for (kind, left_out) in MIX.iter().zip(self.left_out) {
+            let rate = if shape.write { kind.on_write } else { kind.on_read };
             upto = upto.saturating_add(if left_out { 0 } else { rate.saturating_mul(self.factor) });
             if at < upto {
-                return Some(kind);
+                return shape.meets(kind).then_some(kind.name);
             }
         }
         None
     }
+    fn error(status: u16, code: i64, subcode: Option<i64>, applied: bool) -> Fault {
+        Fault::Error { status, code, subcode, applied }
+    }
     fn fault(&mut self, kind: &str) -> Option<Fault> {
-        Some(match kind {
+        let applied = kind.ends_with("_applied");
+        Some(match kind.trim_end_matches("_applied") {
             "refused" => Fault::Refused,
-            "lost_request" => Fault::LostRequest,
-            "lost_reply" => Fault::LostReply,
-            "server_error" => Fault::ServerError { applied: false },
-            "server_error_applied" => Fault::ServerError { applied: true },
-            "throttled" | "throttled_applied" => {
-                let (code, subcode) = THROTTLES[self.rng.random_range(0..THROTTLES.len())];
-                Fault::Error { status: 400, code, subcode, applied: kind == "throttled_applied" }
+            "timeout_before" => Fault::LostRequest,
+            "timeout_after" => Fault::LostReply,
+            "reset" => Fault::Reset,
+            "server_error" => Fault::ServerError { applied },
+            "bare_5xx" => Fault::Bare { status: [500, 502, 503][self.pick(3)], applied },
+            "code_1" => Self::error(500, 1, None, applied),
+            "code_2" => Self::error(500, 2, None, applied),
+            "throttled" => {
+                let (code, subcode) = THROTTLES[self.pick(THROTTLES.len())];
+                Self::error(400, code, subcode, applied)
             }
-            "html" => Fault::Html { status: 502, applied: false },
-            "html_applied" => Fault::Html { status: 200, applied: true },
+            "html" => Fault::Html { status: if applied { 200 } else { 502 }, applied },
+            "empty" => Fault::Bare { status: 200, applied: true },
             "truncated" => Fault::Truncated,
+            "wrong_type" => Fault::WrongType,
+            "huge" => Fault::Huge,
+            "clamped" => Fault::Clamped,
+            "ignored" => Fault::Ignored,
             "page_loop" => Fault::PageLoop,
-            "token" => {
-                let subcode = Some(TOKEN[self.rng.random_range(0..TOKEN.len())]);
-                Fault::Error { status: 401, code: 190, subcode, applied: false }
+            "page_twice" => Fault::PageTwice,
+            "page_empty" => Fault::PageEmpty,
+            "page_missing" => Fault::PageMissing,
+            "shuffled" => Fault::Shuffled,
+            "unauthorised" => {
+                let of = match self.outage {
+                    Some(Outage::Token) => 0..6,
+                    Some(Outage::Permission) => 6..8,
+                    Some(Outage::Policy) => 8..9,
+                    _ => 0..UNAUTHORISED.len(),
+                };
+                let (status, code, subcode) = UNAUTHORISED[self.rng.random_range(of)];
+                Self::error(status, code, subcode, false)
             }
+            "version" if self.outage.is_none() && self.rng.random_ratio(2, 3) => Fault::Warned,
+            "version" => Self::error(400, 2635, None, false),
             _ => return None,
         })
+    }
+    fn pick(&mut self, of: usize) -> usize {
+        self.rng.random_range(0..of)
     }
 }
 
 impl Faults for FaultMix {
     fn strike(&mut self, _n: u64, method: Method, path: &str) -> Option<Fault> {
-        let write = method != Method::Get && !path.ends_with("/insights");
         let mut inner = self.lock();
-        inner.last = inner.draw(write);
+        inner.last = inner.draw(Shape::of(method, path));
         let kind = inner.last?;
         inner.fault(kind)
     }
@@ -152,16 +292,41 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_the_mix_has_a_fault_and_a_dead_token_meets_everything() {
+    fn every_kind_of_the_mix_has_a_fault_and_an_outage_meets_everything() {
         let mix = FaultMix::new(1);
-        for (kind, ..) in kinds() {
-            assert!(mix.lock().fault(kind).is_some(), "{kind}");
+        for kind in kinds() {
+            let applied = mix.lock().fault(kind.name).map(|f| f.applies());
+            assert!(applied.is_some(), "{}", kind.name);
+            assert!(!kind.name.ends_with("_applied") || applied == Some(true), "{}", kind.name);
         }
-        let mut mix = mix;
-        mix.token_dead(true);
-        for n in 0..50 {
-            assert!(mix.strike(n, Method::Get, "/v26.0/me").is_some());
-            assert_eq!(mix.take(), Some("token"));
+        for (outage, name) in [
+            (Outage::Token, "unauthorised"),
+            (Outage::Permission, "unauthorised"),
+            (Outage::Sunset, "version"),
+            (Outage::Down, "refused"),
+        ] {
+            let mut mix = mix.clone();
+            mix.outage(Some(outage));
+            for n in 0..50 {
+                assert!(mix.strike(n, Method::Get, "/v26.0/me").is_some());
+                assert_eq!(mix.take(), Some(name));
+            }
         }
+    }
+
+    #[test]
+    fn pages_go_wrong_on_lists_only_and_amounts_on_what_has_them() {
+        let mix = FaultMix::new(3);
+        mix.storm(5);
+        let struck = |method, path: &str| {
+            let mut mix = mix.fork();
+            let seen = (0..20_000).filter_map(|n| mix.strike(n, method, path)).collect::<Vec<_>>();
+            assert!(!seen.is_empty());
+            seen
+        };
+        let paged = |f: &Fault| matches!(f, Fault::PageLoop | Fault::Shuffled | Fault::PageTwice);
+        assert!(!struck(Method::Get, "/v26.0/77").iter().any(paged));
+        assert!(struck(Method::Get, "/v26.0/act_1/ads").iter().any(paged));
+        assert!(!struck(Method::Post, "/v26.0/act_1/ads").iter().any(|f| *f == Fault::Clamped));
     }
 }

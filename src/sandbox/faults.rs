@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde_json::{Value, json};
+
 use crate::ports::{Method, Response, TransportError};
 
 /// What goes wrong with one request.
@@ -13,9 +15,18 @@ pub enum Fault {
     LostRequest,
     /// The world acted, the answer is lost.
     LostReply,
+    /// The answer began to arrive and the connection was reset: the world acted, nobody can tell.
+    Reset,
     /// HTTP 500 with code 1 or 2; `applied` says whether the world acted.
     ServerError {
         /// Whether the world acted before failing.
+        applied: bool,
+    },
+    /// A bare HTTP status without any body, e.g. 502 or 503; the world acted or not.
+    Bare {
+        /// HTTP status.
+        status: u16,
+        /// Whether the world acted.
         applied: bool,
     },
     /// A gateway's HTML page with this status, after the world acted or not.
@@ -54,17 +65,48 @@ pub enum Fault {
         /// The first entry without an answer, counted from 0.
         from: usize,
     },
+    /// The world acted; the answer is HTTP 200 with JSON of another shape.
+    WrongType,
+    /// The world acted; the answer is larger than any client should take.
+    Huge,
+    /// The world acted, but not as it was told: it answers success and keeps another budget, end or name.
+    Clamped,
+    /// The world answers success to an edit and does not act.
+    Ignored,
     /// Paging goes in a circle: `after` and `next` lead back to this page.
     PageLoop,
+    /// Every row of the page comes twice.
+    PageTwice,
+    /// An empty page in the middle: the rows come with the page after it.
+    PageEmpty,
+    /// The page comes without its list.
+    PageMissing,
+    /// The rows come in another order.
+    Shuffled,
+    /// The answer is right and carries a warning that the API version ends soon.
+    Warned,
 }
 
 impl Fault {
     /// True if the world acts on the request in spite of the fault.
     pub fn applies(&self) -> bool {
         match self {
-            Self::Refused | Self::LostRequest => false,
-            Self::LostReply | Self::Truncated | Self::PageLoop | Self::BatchNulls { .. } => true,
+            Self::Refused | Self::LostRequest | Self::Ignored => false,
+            Self::LostReply
+            | Self::Reset
+            | Self::Truncated
+            | Self::WrongType
+            | Self::Huge
+            | Self::Clamped
+            | Self::PageLoop
+            | Self::PageTwice
+            | Self::PageEmpty
+            | Self::PageMissing
+            | Self::Shuffled
+            | Self::Warned
+            | Self::BatchNulls { .. } => true,
             Self::ServerError { applied }
+            | Self::Bare { applied, .. }
             | Self::Html { applied, .. }
             | Self::Error { applied, .. }
             | Self::Answer { applied, .. } => *applied,
@@ -95,7 +137,12 @@ impl Fault {
             Self::LostRequest | Self::LostReply => Err(TransportError::Lost(
                 "the connection was reset before an answer came".to_owned(),
             )),
+            Self::Reset => {
+                Err(TransportError::Lost("the connection was reset inside the answer".to_owned()))
+            }
+            Self::Huge => Err(TransportError::TooLarge { limit: HUGE }),
             Self::ServerError { .. } => Ok(error(500, 2, None)),
+            Self::Bare { status, .. } => Ok(body(*status, String::new())),
             Self::Html { status, .. } => Ok(body(
                 *status,
                 format!(
@@ -110,16 +157,65 @@ impl Fault {
                 answer.headers.extend(more.iter().cloned());
                 Ok(answer)
             }
-            Self::Truncated | Self::PageLoop | Self::BatchNulls { .. } => {
+            Self::BatchNulls { from } => {
                 let mut answer = real.unwrap_or_else(|| body(200, "{}".to_owned()));
-                match self {
-                    Self::Truncated => answer.body.truncate(answer.body.len() / 2),
-                    Self::BatchNulls { from } => answer.body = nulls(&answer.body, *from),
-                    _ => answer.body = looped(&answer.body),
+                answer.body = nulls(&answer.body, *from);
+                Ok(answer)
+            }
+            Self::WrongType => Ok(body(200, "[\"ok\"]".to_owned())),
+            Self::Ignored => {
+                Ok(real.unwrap_or_else(|| body(200, json!({"success": true}).to_string())))
+            }
+            Self::Clamped => Ok(real.unwrap_or_else(|| body(200, "{}".to_owned()))),
+            Self::Warned => {
+                let mut answer = real.unwrap_or_else(|| body(200, "{}".to_owned()));
+                let text = "The API version in this call will be deprecated soon.";
+                answer.headers.push(("x-ad-api-version-warning".to_owned(), text.to_owned()));
+                Ok(answer)
+            }
+            Self::Truncated => {
+                let mut answer = real.unwrap_or_else(|| body(200, "{}".to_owned()));
+                answer.body.truncate(answer.body.len() / 2);
+                Ok(answer)
+            }
+            Self::PageLoop
+            | Self::PageTwice
+            | Self::PageEmpty
+            | Self::PageMissing
+            | Self::Shuffled => {
+                let mut answer = real.unwrap_or_else(|| body(200, "{}".to_owned()));
+                if let Ok(page) = serde_json::from_slice::<Value>(&answer.body) {
+                    answer.body = self.misprinted(page).to_string().into_bytes();
                 }
                 Ok(answer)
             }
         }
+    }
+    /// What becomes of a page of a list; anything else stays as it is.
+    fn misprinted(&self, mut page: Value) -> Value {
+        if *self == Self::PageLoop {
+            looped(&mut page);
+            return page;
+        }
+        let Some(rows) = page.get_mut("data").and_then(Value::as_array_mut) else { return page };
+        match self {
+            Self::PageTwice => rows.extend(rows.clone()),
+            Self::Shuffled => rows.reverse(),
+            // The cursor of the first row stands for "before it": whoever goes on from there gets the whole page.
+            Self::PageEmpty if page["paging"]["cursors"]["before"].is_string() => {
+                let before = page["paging"]["cursors"]["before"].clone();
+                let next = format!(
+                    "https://graph.facebook.com/next?after={}",
+                    before.as_str().unwrap_or("")
+                );
+                page = json!({"data": [], "paging": {"cursors": {"before": before, "after": before}, "next": next}});
+            }
+            Self::PageMissing => {
+                page.as_object_mut().map(|fields| fields.remove("data"));
+            }
+            _ => {}
+        }
+        page
     }
 }
 
@@ -134,20 +230,18 @@ fn nulls(body: &[u8], from: usize) -> Vec<u8> {
     }
 }
 
+/// More bytes than a client takes.
+const HUGE: usize = 64 * 1024 * 1024;
+
 /// Points `after` back to where this page began.
-fn looped(body: &[u8]) -> Vec<u8> {
-    let Ok(mut page) = serde_json::from_slice::<serde_json::Value>(body) else {
-        return body.to_vec();
-    };
+fn looped(page: &mut Value) {
     let before = page["paging"]["cursors"]["before"].clone();
     if let (Some(text), Some(cursors)) = (before.as_str(), page["paging"].get_mut("cursors")) {
         cursors["after"] = before.clone();
         let next = page["paging"]["next"].as_str().and_then(|n| n.rsplit_once("after="));
-        if let Some(looped) = next.map(|(url, _)| format!("{url}after={text}")) {
-            page["paging"]["next"] = serde_json::json!(looped);
-        }
+        let url = next.map_or("https://graph.facebook.com/next?", |(url, _)| url);
+        page["paging"]["next"] = json!(format!("{url}after={text}"));
     }
-    page.to_string().into_bytes()
 }
 
 /// Decides what goes wrong.

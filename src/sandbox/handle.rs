@@ -12,7 +12,7 @@ use super::{
     activities::Actor,
     audience::{Audience, SteadyAudience},
     clock::SimClock,
-    faults::{Faults, NoFaults},
+    faults::{Fault, Faults, NoFaults},
     journal::{LogEntry, mutation, redacted},
     ledger::Ledger,
     objects::Kind,
@@ -33,6 +33,7 @@ struct Inner {
     faults: Box<dyn Faults>,
     orders: Vec<Order>,
     log: Vec<LogEntry>,
+    keeps_log: bool,
     requests: u64,
 }
 
@@ -59,14 +60,36 @@ impl Sandbox {
     pub fn with(scenario: Scenario, options: Options, audience: Box<dyn Audience>) -> Self {
         let clock = SimClock::new(scenario.start);
         let world = World::new(scenario, options, audience);
+        Self::of(world, clock, 0)
+    }
+    fn of(world: World, clock: SimClock, requests: u64) -> Self {
         let inner = Inner {
             world,
             faults: Box::new(NoFaults),
             orders: Vec::new(),
             log: Vec::new(),
-            requests: 0,
+            keeps_log: true,
+            requests,
         };
         Self { inner: Arc::new(Mutex::new(inner)), clock }
+    }
+    /// Another world that goes on from here by itself: the same objects, history and market, no faults, an empty log.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let inner = self.lock();
+        let fork = Self::of(inner.world.fork(), SimClock::new(self.clock.now()), inner.requests);
+        fork.lock().keeps_log = inner.keeps_log;
+        fork
+    }
+    /// Keeps no request log from now on: for long rehearsals that have their own witness.
+    pub fn forget_requests(&self) {
+        let mut inner = self.lock();
+        inner.keeps_log = false;
+        inner.log.clear();
+    }
+    /// Changes the world by hand.
+    pub(super) fn with_world_mut<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        act(&mut self.lock().world)
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the world was locked is a bug of the world; what it holds is still the best there is.
@@ -170,13 +193,18 @@ impl Sandbox {
         let n = inner.requests;
         let fault = super::orders::strike(&mut inner.orders, incoming.method, &incoming.path)
             .or_else(|| inner.faults.strike(n, incoming.method, &incoming.path));
-        let applied = fault.as_ref().is_none_or(super::faults::Fault::applies);
-        let (path, body) = redacted(&incoming);
-        let (method, at) = (incoming.method.to_string(), inner.world.now.rfc3339());
-        let before = inner.world.snapshot();
+        let applied = fault.as_ref().is_none_or(Fault::applies);
+        let (path, body) =
+            if inner.keeps_log { redacted(&incoming) } else { (String::new(), Value::Null) };
+        let method = incoming.method;
+        // A GET changes nothing; comparing the whole world around each would be most of the work.
+        let before = (method != Method::Get).then(|| inner.world.snapshot());
         let real = applied.then(|| respond(&mut inner.world, incoming));
         let applied = real.as_ref().is_some_and(|r| r.status < 400);
-        let mutation = mutation(&before, &inner.world.snapshot());
+        if let (Some(Fault::Clamped), Some(before)) = (&fault, &before) {
+            inner.world.clamp(before);
+        }
+        let mutation = before.map_or(Value::Null, |b| mutation(&b, &inner.world.snapshot()));
         let trace = inner.world.trace();
         let outcome = match (fault, real) {
             (None, Some(real)) => Ok(real),
@@ -188,7 +216,10 @@ impl Sandbox {
             (None, None) => Err(TransportError::Lost("nothing was answered".to_owned())),
         };
         let status = outcome.as_ref().map_or(0, |r| r.status);
-        inner.log.push(LogEntry { n, at, method, path, body, status, applied, mutation });
+        if inner.keeps_log {
+            let (method, at) = (method.to_string(), inner.world.now.rfc3339());
+            inner.log.push(LogEntry { n, at, method, path, body, status, applied, mutation });
+        }
         outcome
     }
 }

@@ -1,6 +1,7 @@
 //! What stands in the account, as no read of the API would tell it: nothing hidden, nothing late.
 
 use super::{handle::Sandbox, objects::Kind};
+use crate::domain::Moment;
 
 /// One campaign, ad set, ad or rule as it truly is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,25 @@ pub struct Standing {
     pub status: String,
     /// Budget per day in minor units.
     pub daily_budget: Option<i64>,
+    /// Spend cap in minor units.
+    pub spend_cap: Option<i64>,
+    /// End of its schedule.
+    pub end_time: Option<Moment>,
+    /// What it was re-created or copied from, if anything.
+    pub source: String,
+    /// The event it optimises for, empty where there is none.
+    pub event: String,
+}
+
+impl Standing {
+    /// Neither archived nor deleted.
+    pub fn is_there(&self) -> bool {
+        !matches!(self.status.as_str(), "ARCHIVED" | "DELETED")
+    }
+    /// Switched on; rules say ENABLED.
+    pub fn is_on(&self) -> bool {
+        matches!(self.status.as_str(), "ACTIVE" | "ENABLED")
+    }
 }
 
 impl Sandbox {
@@ -32,6 +52,20 @@ impl Sandbox {
                 name: n.text("name").to_owned(),
                 status: n.status().to_owned(),
                 daily_budget: n.amount("daily_budget"),
+                spend_cap: n.amount("spend_cap"),
+                end_time: n.moment("end_time").or_else(|| n.moment("stop_time")),
+                source: ["source_campaign_id", "source_adset_id", "source_ad_id"]
+                    .into_iter()
+                    .map(|name| n.text(name))
+                    .find(|text| !text.is_empty())
+                    .unwrap_or_default()
+                    .to_owned(),
+                event: n
+                    .fields
+                    .get("promoted_object")
+                    .and_then(|o| o.get("custom_event_type")?.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
             });
             standing.collect()
         })

@@ -216,6 +216,14 @@ impl World {
     }
     fn account_field(&self, name: &str) -> Option<Value> {
         let unit = self.offset();
+        let odd = self.odd_account.as_ref();
+        Some(match (name, odd) {
+            ("currency", Some((currency, _))) => json!(currency),
+            ("timezone_name", Some((_, zone))) => json!(zone),
+            _ => return self.own_account_field(name, unit),
+        })
+    }
+    fn own_account_field(&self, name: &str, unit: i64) -> Option<Value> {
         Some(match name {
             "account_id" => json!(self.credentials.account_id),
             "name" | "business_name" => json!(self.scenario.name),

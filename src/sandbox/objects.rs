@@ -55,6 +55,8 @@ pub(super) struct Node {
     pub(super) visible: Moment,
     /// In process until then.
     pub(super) busy: Moment,
+    /// Processing ended with issues: it cannot deliver.
+    pub(super) issues: bool,
     /// In review until then (ads).
     pub(super) review: Moment,
     /// Review refused it (ads).
@@ -83,6 +85,7 @@ impl Node {
             updated: now,
             visible: now,
             busy: now,
+            issues: false,
             review: now,
             rejected: false,
             published: false,

@@ -12,6 +12,17 @@ pub enum Tier {
     Full,
 }
 
+/// How late new objects show, and how well they come through what Meta does to them after accepting them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lateness {
+    /// As [`Options::list_lag_ms`] says, seconds in process, no issues.
+    #[default]
+    Fixed,
+    /// Most at once, some after minutes, few after hours, hardly any after a day; in process for up to an hour, and one
+    /// in twenty ends with issues.
+    HeavyTail,
+}
+
 /// Knobs of the dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -21,6 +32,8 @@ pub struct Options {
     pub enforce_limits: bool,
     /// Milliseconds during which a new object is not yet visible to reads and lists.
     pub list_lag_ms: i64,
+    /// How new objects fare beyond that.
+    pub lateness: Lateness,
     /// Budget changes one ad set may see in an hour (Marketing API, "Rate limiting": 4).
     pub budget_changes_per_hour: usize,
     /// The first version that refuses a campaign without budget which does not say
@@ -51,6 +64,7 @@ impl Default for Options {
             tier: Tier::Full,
             enforce_limits: false,
             list_lag_ms: 0,
+            lateness: Lateness::Fixed,
             budget_changes_per_hour: 4,
             sharing_flag_since: 25,
             token_expires: None,

@@ -28,7 +28,7 @@ pub struct TownPlan {
 }
 
 /// Every line of ad sets with its market.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Town {
     seed: u64,
     plan: TownPlan,
@@ -131,5 +131,9 @@ impl Audience for Town {
     fn true_cpa(&self, key: u64, level: usize, daily_budget: f64) -> Option<f64> {
         let market = self.line_of.get(&key).and_then(|line| self.lines.get(line))?;
         Some(market.true_cpa(level, 7.0 * daily_budget, 1.0, market.today().unwrap_or(0)))
+    }
+
+    fn fork(&self) -> Box<dyn Audience> {
+        Box::new(self.clone())
     }
 }

@@ -55,8 +55,14 @@ pub(super) struct World {
     pub(super) actor: Actor,
     /// `account_status`: 1 active, 2 disabled, 9 in grace period, …
     pub(super) account_status: i64,
-    last_id: Id,
-    draws: u64,
+    /// Currency and zone that the account shows instead of its own.
+    pub(super) odd_account: Option<(String, String)>,
+    /// How many times its budget the account spends today, where Meta's pacing fails.
+    pub(super) abnormal: Option<f64>,
+    /// Minor units spent beyond any pacing, by ad set and campaign.
+    pub(super) excess: BTreeMap<Id, i64>,
+    pub(super) last_id: Id,
+    pub(super) draws: u64,
 }
 
 impl fmt::Debug for World {
@@ -92,6 +98,9 @@ impl World {
             usage: Usage::new(options.tier),
             actor: Actor::Person,
             account_status: 1,
+            odd_account: None,
+            abnormal: None,
+            excess: BTreeMap::new(),
             last_id: 120_210_000_000_000_000
                 + num::mix(&[scenario.seed, 9]) % 1_000_000_000 * 1_000,
             draws: 0,
@@ -385,9 +394,9 @@ impl World {
         let id = self.next_id();
         let mut node = Node::new(id, kind, self.now, fields);
         (node.campaign, node.adset) = parents;
-        node.visible = self.now.plus(self.options.list_lag_ms);
+        node.visible = self.now.plus(self.options.list_lag_ms + self.extra_lag());
         if matches!(kind, Kind::AdSet | Kind::Ad) {
-            node.busy = self.now.plus(self.draw(5, 60) * 1_000);
+            (node.busy, node.issues) = self.processing();
         }
         if kind == Kind::Ad {
             node.review = self.now.plus(self.draw(10, 120) * 60_000);

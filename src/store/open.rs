@@ -204,7 +204,11 @@ async fn run_migrations(path: &Path, pool: &SqlitePool) -> Result<(), StoreError
 }
 
 /// Makes a new database at `path`, whole or not at all. The caller holds the agent's lock.
-pub(crate) async fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
+pub(crate) async fn create(
+    dir: &Path,
+    path: &Path,
+    install_id: Option<&str>,
+) -> Result<(), StoreError> {
     let unfinished = dir.join(UNFINISHED_FILE);
     let hint = "the directory must be writable for this user";
     let io = |e: std::io::Error| open_error(path, e.to_string(), hint);
@@ -218,7 +222,10 @@ pub(crate) async fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
     run_migrations(path, &pool).await?;
     let doing = "making the database";
     let mut conn = pool.acquire().await.map_err(failed(doing))?;
-    let install = HEXLOWER.encode(&random::<16>()?);
+    let install = match install_id {
+        Some(given) => given.to_owned(),
+        None => HEXLOWER.encode(&random::<16>()?),
+    };
     sqlx::query(sql::META_PUT)
         .bind("install_id")
         .bind(install)

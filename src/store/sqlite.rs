@@ -82,7 +82,7 @@ impl SqliteStore {
                 }
                 if !exists {
                     refuse_lost_history(&dir, &path)?;
-                    open::create(&dir, &path).await?;
+                    open::create(&dir, &path, None).await?;
                 }
                 header::check(&path)?;
                 let died = header::has_log(&path);
@@ -113,6 +113,23 @@ impl SqliteStore {
         let reserve = Reserve::of(&dir);
         let shared = Shared { dir, path, access, writer, reader, standing, reserve };
         Ok(Self { shared: Arc::new(shared), account: account.clone(), hook: None })
+    }
+
+    /// Makes an empty database in `dir` under a given installation id: for rehearsals, which must come out the same
+    /// twice. Fails where there is one already.
+    pub async fn prepare(dir: &Path, install_id: &str) -> Result<(), StoreError> {
+        let path = open::database(dir);
+        if path.exists() {
+            return Err(open_error(&path, "there is a database", "choose an empty directory"));
+        }
+        open::create(dir, &path, Some(install_id)).await
+    }
+
+    /// What the engine's own checks of file, indexes and foreign keys complain about; empty when all is well.
+    pub async fn problems(&self) -> Result<Vec<String>, StoreError> {
+        let doing = "checking the database";
+        let mut conn = self.read_connection(doing).await?;
+        open::problems(&mut conn).await.map_err(failed(doing))
     }
 
     /// The same database seen by another of its accounts.

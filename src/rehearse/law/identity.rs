@@ -1,0 +1,278 @@
+//! Identity: one object per write, one write per object, and nothing that is not ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{
+        books::Books,
+        witness::{Leaving, People, Witness, marked},
+    },
+    Finding,
+};
+use crate::{domain::write_log::WriteStatus, sandbox::Standing};
+
+/// Judges a request that has its permit.
+pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
+    let template = leaving.template;
+    let param = |name: &str| template.params.iter().find(|(n, _)| n == name).map(|(_, v)| v);
+    let status = param("status").map(String::as_str);
+    let creates = witness.books.writes.get(op_key).is_some_and(|w| w.creates);
+    let shown = format!("{} {}", template.method, template.path);
+    if creates {
+        if !template.path.ends_with("adrules_library") && status != Some("PAUSED") {
+            witness.accuse("everything_is_created_paused", shown);
+        }
+        return;
+    }
+    if !is_ours_to_write(witness, leaving.world, op_key, &template.path) {
+        witness.accuse("nothing_foreign_is_written", shown);
+    }
+    if status == Some("ACTIVE") {
+        switches_on(witness, leaving.world, op_key, &template.path);
+    }
+}
+
+/// Our own objects, and the campaign the climb is about.
+fn is_ours_to_write(witness: &Witness, world: &[Standing], op_key: &str, id: &str) -> bool {
+    if witness.ours.contains(id) || witness.books.maker_of(id).is_some() {
+        return true;
+    }
+    let Some((filed, _)) = witness.books.action_of(op_key) else { return false };
+    let Some(climb) = witness.books.climbs.get(filed.plan.climb.as_str()) else { return false };
+    let incumbent = climb.incumbent.as_str();
+    id == incumbent || world.iter().any(|o| o.id == id && o.campaign == incumbent)
+}
+
+/// Money starts at one write, and only for a tree that was read back whole.
+fn switches_on(witness: &mut Witness, world: &[Standing], op_key: &str, id: &str) {
+    let Some(object) = world.iter().find(|o| o.id == id) else { return };
+    if object.kind != "campaign" {
+        let parent = world.iter().find(|o| o.id == object.campaign);
+        if parent.is_some_and(|c| c.status == "ACTIVE") {
+            let what = format!("{} {id} is switched on inside an active campaign", object.kind);
+            witness.accuse("money_starts_at_one_write", what);
+        }
+        return;
+    }
+    let books = &witness.books;
+    let own_plan = books.writes.get(op_key).map(|w| w.plan.clone()).unwrap_or_default();
+    let built_by = books.maker_of(id).map(|(_, w)| w.plan.clone());
+    let unread: Vec<String> = books
+        .writes
+        .iter()
+        .filter(|(key, w)| {
+            let built = w.creates && Some(&w.plan) == built_by.as_ref();
+            (built || w.plan == own_plan && *key != op_key) && !w.verified
+        })
+        .map(|(key, w)| format!("{key} ({})", w.action))
+        .collect();
+    if built_by.is_some() && !unread.is_empty() {
+        let what = format!("campaign {id} before {}", unread.join(", "));
+        witness.accuse("nothing_unverified_is_switched_on", what);
+    }
+}
+
+/// Compares what stands in the world with what was committed.
+pub fn inventory(
+    world: &[Standing],
+    books: &Books,
+    people: &People,
+    ours: &BTreeSet<String>,
+    blind: bool,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut by_key: BTreeMap<&str, Vec<&Standing>> = BTreeMap::new();
+    for object in world.iter().filter(|o| o.is_there() && !people.made.contains(&o.id)) {
+        if let Some(key) = marked(&object.name) {
+            by_key.entry(key).or_default().push(object);
+        }
+    }
+    for (key, objects) in &by_key {
+        let (n, on) = (objects.len(), objects.iter().filter(|o| o.is_on()).count());
+        if (on > 1 || n > 1 && !blind) && !people.markers.contains(*key) {
+            found.push(("one_object_per_write", format!("{n} objects carry {key}, {on} on")));
+        }
+        if !books.writes.contains_key(*key) {
+            found.push(("no_orphan", format!("nothing on disk knows {key}")));
+        }
+    }
+    found.extend(active_copies(world, people));
+    found.extend(bound_twice(books));
+    let there: BTreeSet<&str> = world.iter().map(|o| o.id.as_str()).collect();
+    for (key, write) in books.writes.iter().filter(|(_, w)| w.creates) {
+        let done = write.status() == Some(WriteStatus::Done);
+        let missing = write.object.as_deref().filter(|id| !there.contains(id));
+        let rule = write.request.path.ends_with("adrules_library");
+        if let (true, Some(id), false) = (done, missing, rule) {
+            found.push(("no_ghost", format!("{id} of {key} is not in the world")));
+        }
+    }
+    // What our requests made is known to some write, once all doubts are settled.
+    let doubts = books.in_doubt().next().is_some();
+    let known: BTreeSet<&str> = books.writes.values().filter_map(|w| w.object.as_deref()).collect();
+    let lost = world.iter().filter(|o| {
+        o.is_on() && o.kind == "campaign" && ours.contains(&o.id) && !known.contains(o.id.as_str())
+    });
+    if !doubts {
+        found.extend(lost.map(|o| ("no_orphan", format!("{} {} is on and unknown", o.kind, o.id))));
+    }
+    found
+}
+
+fn active_copies(world: &[Standing], people: &People) -> Vec<Finding> {
+    let mut copies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on() && !o.source.is_empty());
+    for campaign in on.filter(|c| !people.made.contains(&c.id)) {
+        let touched = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
+        let sets = world.iter().filter(|o| o.kind == "adset" && o.campaign == campaign.id);
+        let event = sets.map(|o| o.event.as_str()).next().unwrap_or_default();
+        if !touched(&campaign.id) {
+            copies.entry((&campaign.source, event)).or_default().push(&campaign.id);
+        }
+    }
+    let twice = copies.into_iter().filter(|(_, ids)| ids.len() > 1);
+    twice
+        .map(|((source, event), ids)| {
+            let what = format!("{} of {source} at {event:?} are on", ids.join(" and "));
+            ("one_active_copy_per_rung", what)
+        })
+        .collect()
+}
+
+fn bound_twice(books: &Books) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let bound = books.writes.values().filter_map(|w| w.object.as_deref().filter(|_| w.creates));
+    let twice = bound.filter(|id| !seen.insert(*id)).map(str::to_owned).collect::<Vec<_>>();
+    twice.into_iter().map(|id| ("an_object_belongs_to_one_write", id)).collect()
+}
+
+/// What we turned on belongs to a climb, once everything has come to rest.
+pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Finding> {
+    let carried: BTreeSet<String> = books
+        .climbs
+        .values()
+        .flat_map(|c| {
+            let challenger = crate::app::collect::challenger_of(c).map(|id| id.to_string());
+            challenger.into_iter().chain([c.incumbent.to_string()])
+        })
+        .collect();
+    let ours = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
+    ours.filter(|o| marked(&o.name).is_some() && !carried.contains(&o.id))
+        .filter(|o| !people.made.contains(&o.id))
+        .filter(|o| !people.touched.contains_key(&(o.id.clone(), "status".to_owned())))
+        .map(|o| ("nothing_of_ours_runs_unwatched", o.id.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::*, *};
+    use crate::domain::write_log::Entry;
+
+    fn named(kind: &'static str, id: &str, status: &str, name: &str) -> Standing {
+        Standing { name: name.to_owned(), ..standing(kind, id, status) }
+    }
+    fn judged(world: &[Standing], blind: bool) -> Vec<&'static str> {
+        let found = super::inventory(
+            world,
+            &Books::default(),
+            &People::default(),
+            &BTreeSet::from(["9".to_owned()]),
+            blind,
+        );
+        found.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn twins_and_orphans_are_named_and_a_paused_twin_is_forgiven_to_the_blind() {
+        let twins =
+            [named("ad", "1", "PAUSED", "a [rw:K]"), named("ad", "2", "PAUSED", "b [rw:K]")];
+        assert_eq!(judged(&twins, false), ["one_object_per_write", "no_orphan"]);
+        assert_eq!(judged(&twins, true), ["no_orphan"]);
+        let on = [named("ad", "1", "ACTIVE", "a [rw:K]"), named("ad", "2", "ACTIVE", "b [rw:K]")];
+        assert_eq!(judged(&on, true), ["one_object_per_write", "no_orphan"]);
+        assert_eq!(judged(&[named("campaign", "9", "ACTIVE", "no marker")], false), ["no_orphan"]);
+    }
+
+    #[test]
+    fn two_active_copies_of_a_rung_are_named() {
+        let copy =
+            |id: &str| Standing { source: "5".to_owned(), ..standing("campaign", id, "ACTIVE") };
+        assert_eq!(judged(&[copy("1"), copy("2")], true), ["one_active_copy_per_rung"]);
+    }
+
+    #[test]
+    fn a_switch_inside_an_active_campaign_and_a_foreign_object_are_named() {
+        let set = Standing { campaign: "1".to_owned(), ..standing("adset", "2", "PAUSED") };
+        let world = [standing("campaign", "1", "ACTIVE"), set];
+        let request = edit("2", "status", "ACTIVE");
+        let found = super::super::tests::found(|w| {
+            w.committed(&began("K", "aa", &request));
+            send(w, &request, &world);
+        });
+        assert!(found.contains(&"money_starts_at_one_write"), "{found:?}");
+        assert!(found.contains(&"nothing_foreign_is_written"), "{found:?}");
+    }
+
+    #[test]
+    fn impossible_logs_are_named() {
+        let twice = found(|w| {
+            w.books.writes.insert("K".to_owned(), booked("9"));
+            for record in [Entry::Started, Entry::Started] {
+                let link = audit("write_began", serde_json::json!({"op_key": "K"}));
+                w.committed(&[entry("K", record), link]);
+            }
+        });
+        assert_eq!(twice, ["write_logs_are_possible"]);
+    }
+
+    fn booked(object: &str) -> super::super::super::books::BookedWrite {
+        super::super::super::books::BookedWrite {
+            plan: "aa".to_owned(),
+            action: "campaign".to_owned(),
+            creates: true,
+            request: edit("act_1/campaigns", "status", "PAUSED"),
+            entries: Vec::new(),
+            object: Some(object.to_owned()),
+            verified: false,
+        }
+    }
+
+    #[test]
+    fn an_object_of_two_writes_a_ghost_and_an_active_creation_are_named() {
+        let mut books = Books::default();
+        let done = vec![(AT, Entry::Started), (AT, Entry::Succeeded)];
+        for key in ["K", "L"] {
+            let write =
+                super::super::super::books::BookedWrite { entries: done.clone(), ..booked("9") };
+            books.writes.insert(key.to_owned(), write);
+        }
+        let found: Vec<&str> =
+            super::inventory(&[], &books, &People::default(), &BTreeSet::new(), false)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+        assert_eq!(found, ["an_object_belongs_to_one_write", "no_ghost", "no_ghost"]);
+        let request = edit("act_1/campaigns", "status", "ACTIVE");
+        let active = super::super::tests::found(|w| {
+            w.books.writes.insert("K".to_owned(), booked("9"));
+            w.committed(&began("K", "aa", &request));
+            send(w, &request, &[]);
+        });
+        assert!(active.contains(&"everything_is_created_paused"), "{active:?}");
+        let unread = super::super::tests::found(|w| {
+            w.books.writes.insert("K".to_owned(), booked("9"));
+            let request = edit("9", "status", "ACTIVE");
+            w.committed(&began("L", "bb", &request));
+            send(w, &request, &[standing("campaign", "9", "PAUSED")]);
+        });
+        assert!(unread.contains(&"nothing_unverified_is_switched_on"), "{unread:?}");
+    }
+
+    #[test]
+    fn a_marked_campaign_that_no_climb_carries_is_named() {
+        let world = [named("campaign", "1", "ACTIVE", "x [rw:K]")];
+        let found = unwatched(&world, &Books::default(), &People::default());
+        assert_eq!(found, [("nothing_of_ours_runs_unwatched", "1".to_owned())]);
+    }
+}

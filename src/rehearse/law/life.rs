@@ -1,0 +1,128 @@
+//! Life: everything comes to rest, nothing is stranded, and what is stuck is safe.
+
+use super::{
+    super::{
+        books::Books,
+        witness::{People, Witness},
+    },
+    Finding,
+};
+use crate::{domain::climb::State, sandbox::Standing};
+
+/// Judges what must hold once nothing has gone wrong for hours.
+pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let copied = |key: &&String| !people.markers.contains(*key);
+    let doubts: Vec<&String> = books.in_doubt().filter(copied).collect();
+    if !doubts.is_empty() {
+        found.push(("doubts_end", format!("{doubts:?}")));
+    }
+    let open = |hash: &str| books.plans.get(hash).is_some_and(|p| p.outcome.is_none());
+    for climb in books.climbs.values().filter(|c| c.state.is_open()) {
+        let pending = climb.pending.as_ref().filter(|p| !open(p.plan.as_str()));
+        if let Some(pending) = pending {
+            let what =
+                format!("{} ({}) waits for {}", climb.id, climb.state.as_str(), pending.plan);
+            found.push(("a_climb_waits_for_an_open_plan_only", what));
+        }
+        let unplanned = climb.pending.is_none() && climb.held.is_none();
+        let needs = matches!(
+            climb.state,
+            State::Judged { .. } | State::Shifting { .. } | State::Cloning { challenger: None, .. }
+        );
+        if unplanned && needs {
+            let what = format!("{} is {} and nothing is planned", climb.id, climb.state.as_str());
+            found.push(("no_climb_is_stranded", what));
+        }
+    }
+    for (hash, filed) in books.plans.iter().filter(|(_, p)| p.outcome.is_none()) {
+        let owner = books.climbs.get(filed.plan.climb.as_str());
+        let waits = owner.and_then(|c| c.pending.as_ref()).is_some_and(|p| p.plan.as_str() == hash);
+        if !waits {
+            let what = format!("{} plan {hash}", filed.plan.kind.as_str());
+            found.push(("every_open_plan_is_waited_for", what));
+        }
+    }
+    found
+}
+
+/// What is stuck spends nothing that we turned on, unless a person did.
+pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
+    let stuck = witness.books.climbs.iter().filter(|(_, c)| matches!(c.state, State::Stuck { .. }));
+    let mut found = Vec::new();
+    for (id, climb) in stuck {
+        let made = witness.books.writes.values().filter(|w| {
+            let plan = witness.books.plans.get(&w.plan);
+            w.creates && plan.is_some_and(|p| p.plan.climb == climb.id)
+        });
+        let made: Vec<&str> = made.filter_map(|w| w.object.as_deref()).collect();
+        let on = world.iter().find(|o| {
+            o.kind == "campaign"
+                && o.is_on()
+                && made.contains(&o.id.as_str())
+                && !witness.people.touched.contains_key(&(o.id.clone(), "status".to_owned()))
+        });
+        if let Some(on) = on {
+            found.push(("stuck_is_paused", format!("{id} is stuck and {} is on", on.id)));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::*, *};
+    use crate::{
+        domain::{
+            CampaignId, ClimbId, LineId,
+            climb::{Climb, Memory, Pending},
+            plan::{PlanHash, PlanKind},
+            write_log::Entry,
+        },
+        rehearse::books::BookedWrite,
+    };
+
+    fn climb(state: State) -> Climb {
+        let (id, line) = (ClimbId::new("c").unwrap(), LineId::new("l").unwrap());
+        let incumbent = CampaignId::new("1").unwrap();
+        Climb { state, ..Climb::open(id, line, incumbent, "purchase", AT, Memory::default()) }
+    }
+    fn names(found: Vec<Finding>) -> Vec<&'static str> {
+        found.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_lasting_doubt_and_a_wait_for_nothing_are_named() {
+        let mut books = Books::default();
+        let write = BookedWrite {
+            plan: "aa".to_owned(),
+            action: "campaign".to_owned(),
+            creates: true,
+            request: edit("act_1/campaigns", "status", "PAUSED"),
+            entries: vec![(AT, Entry::Started)],
+            object: None,
+            verified: false,
+        };
+        books.writes.insert("K".to_owned(), write);
+        let pending = Pending { kind: PlanKind::Clone, plan: PlanHash::named("aa") };
+        let waiting = Climb { pending: Some(pending), ..climb(State::Observing) };
+        books.climbs.insert("c".to_owned(), waiting);
+        let found = names(rest(&books, &People::default()));
+        assert_eq!(found, ["doubts_end", "a_climb_waits_for_an_open_plan_only"]);
+    }
+
+    #[test]
+    fn a_stranded_climb_is_named_and_one_that_watches_is_not() {
+        let route = crate::domain::climb::Route {
+            from: "purchase".to_owned(),
+            to: "add_to_cart".to_owned(),
+            kind: crate::domain::climb::RouteKind::Climb,
+        };
+        let cloning = State::Cloning { route, challenger: None, rule: None };
+        let mut books = Books::default();
+        books.climbs.insert("c".to_owned(), climb(cloning));
+        assert_eq!(names(rest(&books, &People::default())), ["no_climb_is_stranded"]);
+        books.climbs.insert("c".to_owned(), climb(State::Observing));
+        assert!(rest(&books, &People::default()).is_empty());
+    }
+}

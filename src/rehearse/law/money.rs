@@ -1,0 +1,247 @@
+//! Money: what our writes alone may give, by a living agent and by a dead one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::witness::{Leaving, Witness},
+    Finding, order,
+};
+use crate::{
+    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::State, plan::PlanKind},
+    sandbox::{LedgerDay, Standing},
+};
+
+/// Sum of the daily budgets that are on, in minor units.
+pub fn daily(world: &[Standing]) -> i64 {
+    world.iter().filter(|o| o.kind == "campaign" && o.is_on()).map(|c| daily_of(world, c)).sum()
+}
+
+/// Daily budget of a campaign or of what is on in it, in minor units.
+fn daily_of(world: &[Standing], campaign: &Standing) -> i64 {
+    campaign.daily_budget.unwrap_or_else(|| {
+        let mine = |o: &&Standing| o.kind == "adset" && o.campaign == campaign.id && o.is_on();
+        world.iter().filter(mine).filter_map(|s| s.daily_budget).sum()
+    })
+}
+
+/// Judges a request that has its permit.
+pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
+    let mut findings = Vec::new();
+    if let Some((filed, action)) = witness.books.action_of(op_key)
+        && order::raises(action)
+    {
+        let doubt = witness.books.in_doubt().find(|key| *key != op_key);
+        let zone: Option<Zone> = witness.mandate.account.1.parse().ok();
+        let day = zone.map(|z| z.day_of(leaving.now));
+        let blackout = witness.mandate.policy.as_ref().zip(day);
+        let blackout = blackout.and_then(|(p, day)| Some(p.blackout_on(day)?.0.to_owned()));
+        let why = match (doubt, leaving.account_status, blackout) {
+            (Some(key), ..) => Some(format!("write {key} is in doubt")),
+            (None, 1, None) => None,
+            (None, 1, Some(name)) => Some(format!("blackout {name}")),
+            (None, status, _) => Some(format!("the account's status is {status}")),
+        };
+        if let Some(why) = why {
+            findings.push(("no_raise_while_unsure", format!("{}: {why}", action.key)));
+        }
+        let total = filed.plan.money.extra_total.minor();
+        if filed.plan.kind == PlanKind::Activate && total > 0 {
+            findings.extend(unbound(witness, leaving, total));
+        }
+    }
+    for (name, what) in findings {
+        witness.accuse(name, what);
+    }
+}
+
+/// Why Meta itself would not end the challenger within the total.
+fn unbound(witness: &Witness, leaving: Leaving<'_>, total: i64) -> Option<Finding> {
+    let id = leaving.template.path.as_str();
+    let campaign = leaving.world.iter().find(|o| o.id == id && o.kind == "campaign")?;
+    let sets =
+        || leaving.world.iter().filter(|o| o.kind == "adset" && o.campaign == id && o.is_there());
+    let capped = campaign.spend_cap.is_some_and(|cap| cap <= total);
+    let budget =
+        campaign.daily_budget.unwrap_or_else(|| sets().filter_map(|s| s.daily_budget).sum());
+    let last = sets().map(|s| s.end_time).collect::<Option<Vec<Moment>>>();
+    let last = last.and_then(|ends| ends.into_iter().max());
+    let worst = last.map(|end| {
+        let days = (end.since(leaving.now).max(0) + DAY_MS - 1) / DAY_MS;
+        budget * days + budget * 3 / 4
+    });
+    let name = "the_bound_precedes_the_money";
+    if !capped && worst.is_none_or(|w| w > total) {
+        let what =
+            format!("campaign {id} can spend {worst:?} of {total}, cap {:?}", campaign.spend_cap);
+        return Some((name, what));
+    }
+    let rule = leaving
+        .world
+        .iter()
+        .any(|o| o.kind == "adrule" && o.is_on() && witness.books.maker_of(&o.id).is_some());
+    (!rule && !witness.people.rules).then(|| (name, format!("campaign {id} has no rule of ours")))
+}
+
+/// Judges what a request has changed.
+pub fn applied(witness: &mut Witness, now: Moment, before: &[Standing], after: &[Standing]) {
+    let (was, is) = (daily(before), daily(after));
+    let cap = witness.mandate.daily_cap_minor;
+    if is > was && is > cap {
+        witness.accuse("daily_budgets_stay_within_the_limit", format!("{was} -> {is} over {cap}"));
+    }
+    let Some((_, plan)) = witness.leaving.clone() else { return };
+    let filed = witness.books.plans.get(&plan).map(|p| (p.plan.climb.to_string(), p.plan.kind));
+    let Some((climb, _)) = filed else { return };
+    let added = witness.added.entry(climb.clone()).or_insert(0);
+    *added += is - was;
+    let (added, of) = (*added, witness.books.plans.values());
+    let of = of.filter(|p| p.plan.climb.as_str() == climb).map(|p| &p.plan.money);
+    let approved = of.map(|m| m.extra_per_day.minor()).max().unwrap_or(0);
+    // Halves of odd amounts may differ by a unit per ad set.
+    if is > was && added > approved + 2 {
+        let what = format!("{climb} has added {added} a day, {approved} approved");
+        witness.accuse("no_climb_adds_more_than_was_approved", what);
+    }
+    for object in after {
+        let old = before.iter().find(|o| o.id == object.id).and_then(|o| o.daily_budget);
+        if let (Some(from), Some(to)) = (old, object.daily_budget)
+            && to > from
+        {
+            raise(witness, now, &object.id, (from, to));
+        }
+    }
+}
+
+fn raise(witness: &mut Witness, now: Moment, id: &str, (from, to): (i64, i64)) {
+    let shifting = witness.mandate.policy.as_ref().map(|p| p.shifting);
+    let (step, gap, weekly) =
+        shifting.map_or((2_000, 2 * DAY_MS, 3), |s| (s.step_bp, s.gap_ms, s.max_steps_per_week));
+    if to * 10_000 > from * (10_000 + step) + 10_000 {
+        witness.accuse("raises_are_small", format!("{id}: {from} -> {to}"));
+    }
+    let raised = witness.raised.entry(id.to_owned()).or_default();
+    // A day of 23 hours is a day.
+    let near = raised.last().is_some_and(|last| now.since(*last) < gap - HOUR_MS);
+    let week = raised.iter().filter(|at| now.since(**at) < 7 * DAY_MS - HOUR_MS).count();
+    raised.push(now);
+    if near || week >= usize::try_from(weekly).unwrap_or(usize::MAX) {
+        witness.accuse("raises_are_rare", format!("{id}: {from} -> {to}, {week} others in a week"));
+    }
+}
+
+/// Objects of a campaign, itself included.
+fn tree<'a>(world: &'a [Standing], campaign: &'a str) -> BTreeSet<&'a str> {
+    let of = world.iter().filter(|o| o.id == campaign || o.campaign == campaign);
+    of.map(|o| o.id.as_str()).collect()
+}
+
+/// Challengers that nobody else touched and no promotion released: what each spent (beyond Meta's own pacing left
+/// out) against its total.
+pub fn totals(
+    witness: &Witness,
+    world: &[Standing],
+    spent: impl Fn(&str) -> (i64, i64),
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for campaign in world.iter().filter(|o| o.kind == "campaign" && witness.ours.contains(&o.id)) {
+        let Some(filed) = witness.books.activation_of(&campaign.id) else { continue };
+        let total = filed.plan.money.extra_total.minor();
+        let released = witness.books.has_begun(filed.plan.climb.as_str(), PlanKind::Shift);
+        let touched =
+            witness.people.touched_any(&tree(world, &campaign.id)) || witness.people.rules;
+        if total == 0 || released || touched || filed.plan.kind != PlanKind::Activate {
+            continue;
+        }
+        let (spent, excess) = spent(&campaign.id);
+        if spent - excess > total {
+            let what =
+                format!("campaign {} spent {spent} ({excess} abnormal) of {total}", campaign.id);
+            found.push(("a_test_stays_within_its_total", what));
+        }
+    }
+    found
+}
+
+/// What a year without any agent came to.
+#[derive(Debug)]
+pub struct DeadYear<'a> {
+    /// The world at the end of it.
+    pub world: &'a [Standing],
+    /// Every ad set's every day.
+    pub days: &'a [LedgerDay],
+    /// The day the agent died.
+    pub died: Day,
+    /// The last day of the year.
+    pub last: Day,
+    /// The account could deliver all the time.
+    pub delivers: bool,
+}
+
+/// Judges a year without any agent.
+pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (climb, test) in &witness.books.tests {
+        let Some(line) = witness.books.climbs.get(climb) else { continue };
+        let (a, b) = (line.incumbent.as_str(), test.challenger.as_str());
+        let trees: BTreeSet<&str> =
+            tree(year.world, a).union(&tree(year.world, b)).copied().collect();
+        if witness.people.touched_any(&trees) || witness.people.rules {
+            continue;
+        }
+        let from = year.died.max(test.last_day).plus(8);
+        let mine = |d: &&LedgerDay| d.campaign_id == a || d.campaign_id == b;
+        let mut weeks: BTreeMap<i64, i64> = BTreeMap::new();
+        for day in year.days.iter().filter(mine).filter(|d| d.day >= from) {
+            // 1970-01-01 was a Thursday; weeks run from Sunday to Saturday.
+            *weeks.entry((day.day.epoch_days() + 4).div_euclid(7)).or_default() += day.spend_minor;
+        }
+        let allowed = test.run_rate.minor() * 7;
+        if let Some((_, spent)) = weeks.iter().find(|(_, spent)| **spent > allowed + allowed / 50) {
+            let what =
+                format!("{climb}: {spent} in a week, run-rate {} a day", test.run_rate.minor());
+            found.push(("a_dead_agent_leaves_the_run_rate", what));
+        }
+        // Two objects cannot change in one write: until the promotion is complete, the winner's own end still holds.
+        let promoted = matches!(line.state, State::Settled { .. });
+        let begun = witness.books.has_begun(climb, PlanKind::Shift);
+        let (since, until) = match promoted {
+            true => (year.last.plus(-14), year.last),
+            false => (test.last_day.plus(-4), test.last_day.plus(-2)),
+        };
+        let ahead = since > year.died.plus(1);
+        let runs = year.days.iter().filter(mine);
+        let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);
+        if (promoted || begun) && ahead && year.delivers && !runs {
+            let what = format!("{climb} spends nothing from {since} to {until}");
+            found.push(("a_dead_agent_leaves_no_line_dark", what));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::*, *};
+
+    fn campaign(id: &str, status: &str, budget: i64) -> Standing {
+        Standing { daily_budget: Some(budget), ..standing("campaign", id, status) }
+    }
+
+    #[test]
+    fn raises_over_the_limit_too_large_and_too_soon_are_named() {
+        let (small, large) = ([campaign("1", "ACTIVE", 900)], [campaign("1", "ACTIVE", 1_200)]);
+        let over = found(|w| {
+            w.mandate.daily_cap_minor = 1_000;
+            w.applied(AT, &small, &large);
+        });
+        assert_eq!(over, ["daily_budgets_stay_within_the_limit"]);
+        assert!(found(|w| w.applied(AT, &large, &small)).is_empty());
+        let large_step = found(|w| raise(w, AT, "1", (1_000, 1_300)));
+        assert_eq!(large_step, ["raises_are_small"]);
+        let soon = found(|w| {
+            raise(w, AT, "1", (1_000, 1_100));
+            raise(w, AT.plus(DAY_MS), "1", (1_100, 1_200));
+        });
+        assert_eq!(soon, ["raises_are_rare"]);
+    }
+}
