@@ -33,6 +33,8 @@ impl World {
             audience: self.audience.fork(),
             activities: self.activities.clone(),
             reports: self.reports.clone(),
+            sets: self.sets.clone(),
+            account_cap: self.account_cap.clone(),
             budget_edits: self.budget_edits.clone(),
             budgets: self.budgets.clone(),
             usage: self.usage.clone(),

@@ -68,6 +68,7 @@ fn plan(kind: PlanKind, actions: Vec<Action>, extra: i64) -> Plan {
         kind,
         decision: DecisionId::new("d").unwrap(),
         parent: String::new(),
+        requested_by: "agent".to_owned(),
         created: AT,
         expires: AT.plus(DAY_MS),
         title: String::new(),
