@@ -166,7 +166,7 @@ fn stages(purchases_per_week: f64, dispersion: f64, rule: &Rule) -> Vec<Stage> {
     // Daily looks are worked out as weekly ones; `eased` makes up for the days between.
     let weekly = |(index, look): &(usize, &LookAt)| {
         let first = rule.looks.first().map_or(0, |first| first.days);
-        rule.method != Method::EProcess || *index == last || (look.days - first) % 7 == 0
+        rule.method != Method::EProcess || *index == last || (look.days - first).is_multiple_of(7)
     };
     rule.looks.iter().enumerate().filter(weekly).map(|(_, look)| stage(look)).collect()
 }
