@@ -4,4 +4,7 @@
 #[path = "process_cases/bad_input.rs"]
 mod bad_input;
 #[cfg(test)]
+#[path = "process_cases/bad_values.rs"]
+mod bad_values;
+#[cfg(test)]
 mod support;

@@ -6,6 +6,9 @@
 #[path = "story_cases/custody.rs"]
 mod custody;
 #[cfg(test)]
+#[path = "story_cases/disk.rs"]
+mod disk;
+#[cfg(test)]
 #[path = "story_cases/frugal.rs"]
 mod frugal;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Failure, Said};
-use crate::domain::one_line;
+use crate::domain::{inert_json, one_line};
 
 /// Data and talk of one command.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ impl Output {
     /// A JSON document, pretty.
     pub fn document(&self, value: &impl Serialize) -> Said {
         let text = serde_json::to_string_pretty(value).map_err(|e| Failure::output(e.into()))?;
-        self.write(format!("{text}\n").as_bytes())
+        self.write(format!("{}\n", inert_json(&text)).as_bytes())
     }
     /// A JSON document on one line.
     pub fn compact(&self, value: &impl Serialize) -> Said {
         let text = serde_json::to_string(value).map_err(|e| Failure::output(e.into()))?;
-        self.write(format!("{text}\n").as_bytes())
+        self.write(format!("{}\n", inert_json(&text)).as_bytes())
     }
     /// Talk.
     pub fn say(&self, text: &str) {

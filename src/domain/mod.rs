@@ -38,7 +38,7 @@ pub use ids::{
     AccountId, AdId, AdSetId, CampaignId, ClimbId, CreativeId, CustomConversionId, DecisionId,
     IdError, LineId, ObjectId, OpKey, PixelId, PlanId,
 };
-pub use inert::one_line;
+pub use inert::{inert_json, one_line};
 pub use insight::{ActionCount, InsightRow, SeenRow};
 pub use money::{Currency, Money, MoneyError};
 pub use policy::Policy;

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     cli::{Ending, Failure, context::Context},
-    domain::{Day, DayRange, Moment, Zone},
+    domain::{Day, DayRange, Moment, Zone, inert_json},
     ports::Store as _,
     store::{ANCHOR_FILE, SqliteStore},
 };
@@ -61,7 +61,7 @@ impl Pack {
     fn lines(&mut self, name: &str, lines: impl IntoIterator<Item = Value>) -> std::io::Result<()> {
         let mut text = Vec::new();
         for line in lines {
-            writeln!(text, "{line}")?;
+            writeln!(text, "{}", inert_json(&line.to_string()))?;
         }
         self.add(name, &text)
     }
