@@ -23,9 +23,8 @@ use rungwise::{
         meta::InsightPages as _,
     },
     sandbox::{
-        Options, Sandbox, Scenario, SteadyAudience, Town, TownPlan,
+        Options, Sandbox, Scenario, SteadyAudience,
         contract::{Checked, Contract, Wrong},
-        market::MarketParams,
     },
 };
 use serde_json::{Value, json};
@@ -344,11 +343,7 @@ fn every_write_satisfies_the_specification() {
 fn strict_shop() -> Sandbox {
     let mut scenario = support::short(Scenario::stuck_at_purchase().seeded(3));
     scenario.campaigns = vec![support::ready_campaign()];
-    let scenario = scenario.starting(support::OPENING.parse().unwrap());
-    let opening = scenario.zone.day_of(scenario.start);
-    let plan = TownPlan { base: MarketParams::stuck_at_purchase(), spread: 0.3, opening };
-    let town = Town::new(scenario.seed, plan);
-    Sandbox::with(scenario, strict(), Box::new(town))
+    support::world_under(strict(), scenario, |_| ())
 }
 
 #[tokio::test]
@@ -390,6 +385,11 @@ fn what_breaks_the_specification_is_reported_as_what_it_is() {
         ),
         (get("1").with("fields", "adsets{id,no}"), Wrong::Field, "(no)"),
         (get("2").with("fields", "name{id}"), Wrong::Field, "Subfields"),
+        (
+            post("act_1/insights").form("fields", "spend,speend"),
+            Wrong::Field,
+            "speend is not valid",
+        ),
         (rows("fields", "spend,speend"), Wrong::Field, "speend is not valid for fields param"),
         (
             rows("filtering", r#"[{"field":"adset.nme","operator":"IN","value":[]}]"#),

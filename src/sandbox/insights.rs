@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::{
     errors::{Answer, Refusal},
-    figures::{Figures, Labels},
+    figures::Figures,
     filters::{Filter, filters},
     objects::{Id, Kind},
     paging::page,
     params::Params,
     request::Call,
+    slices::Labels,
     world::World,
 };
 use crate::domain::Day;

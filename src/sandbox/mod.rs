@@ -54,6 +54,7 @@ mod reports;
 mod request;
 mod rows;
 mod scenario;
+mod slices;
 mod studies;
 mod tools;
 mod town;

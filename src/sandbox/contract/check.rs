@@ -84,6 +84,11 @@ impl<'a> Walk<'a> {
                 }
             }
         };
+        let mut own = own;
+        if path.last() == Some(&"insights") {
+            // A report run is answered, but it is the rows that have the fields.
+            "AdsInsights".clone_into(&mut own.answers);
+        }
         let list = incoming.method == Method::Get && path.len() > 1;
         let general = facts.edge(&method, if list { "*/*" } else { "*" });
         self.params(&incoming.params, &own, general);
