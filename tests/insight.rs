@@ -42,7 +42,7 @@ impl Account {
             "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{level}\"\n[limits]\nmax_daily_spend = \"400.00 EUR\"\n\
              max_spend_per_climb = \"8000.00 EUR\"\nmax_regret_per_climb = \"1000.00 EUR\"\n\
              [api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
-             [gates]\nuntested_below = 15\ntested_below = 30\n",
+             [gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n",
             who.account_id, who.app_id
         );
         let secrets = [

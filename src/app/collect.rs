@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Closed days a decision looks back over at most.
-const LOOK_BACK_DAYS: i64 = 150;
+const LOOK_BACK_DAYS: i64 = 210;
 
 /// What is common to all decisions of one pass.
 #[derive(Debug)]

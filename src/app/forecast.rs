@@ -13,6 +13,7 @@ use crate::{
         climb::RouteKind,
         decide::rule_of,
         planner::allowance,
+        policy::JudgedBy,
         verdict::{self, Belief, TestPlan, TestWorth, special::count},
         watch::{RungInput, RungTable, rung_table},
     },
@@ -237,7 +238,13 @@ fn next_test(
     if let Some(first) = sentences.first_mut() {
         *first = format!("about {per_arm:.0} macro-conversions a week per arm: {first}");
     }
-    if untested && rule.untested_start {
+    if untested && rule.untested_start && policy.placement_by() == JudgedBy::Saving {
+        sentences.push(format!(
+            "fewer than {} a week: a step down would be made untested where its expected saving is worth it, and taken \
+             back as soon as it is not; the decision gives the figures",
+            policy.gates.untested_below
+        ));
+    } else if untested && rule.untested_start {
         sentences.push(format!(
             "fewer than {} a week: the step down to {to} would be made untested and on probation, not tested",
             policy.gates.untested_below

@@ -111,7 +111,7 @@ fn configuration(world: &Sandbox, demo: &args::Demo) -> String {
          [freshness]\ninsights = \"24h\"\n\n\
          # This shop follows the plain doctrine: below 30 purchases a week a lower rung, below 15 at once and on\n\
          # probation. The defaults are more careful, see `rungwise config default`.\n\
-         [gates]\nuntested_below = 15\ntested_below = 30\n",
+         [gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n",
         who.account_id, who.app_id
     )
 }

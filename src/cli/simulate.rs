@@ -45,9 +45,13 @@ pub struct SimulateArgs {
     #[arg(long = "world", value_name = "NAME|FILE.toml")]
     pub worlds: Vec<String>,
     /// A policy: rungwise, rungwise_strict, rungwise_quick, rungwise_prove_it_first, rungwise_always_valid,
-    /// rungwise_article, article, article_95, always_purchase, always_atc, always_ic, always_vc, thompson, oracle. Repeat for several.
-    #[arg(long = "policy", value_name = "NAME")]
+    /// rungwise_article, article, article_95, always_purchase, always_atc, always_ic, always_vc, thompson, oracle. Repeat for
+    /// several, or part them by commas.
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',')]
     pub policies: Vec<String>,
+    /// The rules as shipped, each a point: what each saves and what it risks; with the policies that frame them.
+    #[arg(long, conflicts_with = "policies")]
+    pub rules: bool,
     /// Seed of the accounts and of all luck: the same seed gives the same figures on any number of threads.
     #[arg(long, default_value_t = 2026)]
     pub seed: u64,
@@ -139,6 +143,18 @@ const USUAL: [&str; 8] = [
     "oracle",
 ];
 
+/// The policies of `--rules`.
+const RULES: [&str; 8] = [
+    "rungwise_quick",
+    "rungwise_balanced",
+    "rungwise_strict",
+    "rungwise_prove_it_first",
+    "rungwise_article",
+    "article",
+    "always_atc",
+    "oracle",
+];
+
 /// A policy that was asked for.
 enum Asked {
     Own(Box<dyn Fn(u64) -> Box<dyn policies::Policy> + Sync>),
@@ -154,7 +170,9 @@ pub fn run(
     progress: &mut dyn Write,
 ) -> Result<(), SimulateError> {
     let worlds = worlds(&args.worlds)?;
-    let asked = if args.policies.is_empty() {
+    let asked = if args.rules {
+        RULES.iter().map(|name| (*name).to_owned()).collect()
+    } else if args.policies.is_empty() {
         USUAL.iter().map(|name| (*name).to_owned()).collect()
     } else {
         args.policies.clone()
@@ -314,6 +332,20 @@ mod tests {
         assert_eq!(mean.len(), USUAL.len());
         let purchase = mean.iter().find(|p| p["policy"] == "always_purchase").unwrap();
         assert!(purchase["cut"].as_f64().unwrap().abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_rule_is_a_point_and_the_default_is_balanced() {
+        let ask = "--accounts 3 --weeks 8 --world neutral --json --threads 2";
+        let of = |which: &str| -> serde_json::Value {
+            serde_json::from_str(&output(&format!("{ask} {which}")).unwrap()).unwrap()
+        };
+        let rules = of("--rules");
+        let names: Vec<_> =
+            rules["mean"].as_array().unwrap().iter().map(|m| m["policy"].clone()).collect();
+        assert_eq!(names, RULES);
+        let both = of("--policy rungwise,rungwise_balanced");
+        assert_eq!(both["mean"][0]["cut"], both["mean"][1]["cut"]);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use super::{ConfigError, reader::Reader};
 use crate::domain::{
     CampaignId, Currency, CustomConversionId, HOUR_MS, Ladder, Objective, Policy, Rung,
     policy::{
-        Approval, Blackout, BudgetMode, Compare, Freshness, Gates, Isolation, Limits, Lines, Mode,
-        Pattern, Probation, Retry, RuleName, Shifting, Stabilising, Stop, ValueGuard, Warming,
-        WriteCaps,
+        Approval, Blackout, BudgetMode, Compare, Freshness, Gates, Isolation, JudgedBy, Limits,
+        Lines, Mode, Pattern, Placement, Probation, Retry, RuleName, Shifting, Stabilising, Stop,
+        ValueGuard, Warming, WriteCaps,
     },
     rung::EVENTS,
 };
@@ -39,6 +39,7 @@ pub(super) fn policy(read: &Reader<'_>) -> Result<Policy, ConfigError> {
             after_days: read.days("retry.after", 1, YEAR)?,
             volume_factor: read.number("retry.volume_factor", 1.0, 10.0)?,
         },
+        placement: placement(read)?,
         probation: Probation {
             look_days: read.ascending("probation.looks")?,
             baseline_days: read.days("probation.baseline", 7, YEAR)?,
@@ -269,6 +270,25 @@ fn compare(read: &Reader<'_>) -> Result<Compare, ConfigError> {
         ));
     }
     Ok(compare)
+}
+
+fn placement(read: &Reader<'_>) -> Result<Placement, ConfigError> {
+    let placement = Placement {
+        judged_by: read.choice("placement.judged_by", JudgedBy::NAMES, JudgedBy::parse)?,
+        loss_weight: read.maybe_number("placement.loss_weight", 1.0, 100.0)?,
+        horizon_days: read.days("placement.horizon", 28, YEAR)?,
+        first_look_days: read.days("placement.first_look", 10, 60)?,
+        look_every_days: read.days("placement.look_every", 1, 28)?,
+        watch_days: read.days("placement.watch", 28, YEAR)?,
+    };
+    if placement.first_look_days >= placement.watch_days {
+        return Err(read.refuse(
+            "placement.first_look",
+            "is not before placement.watch ends",
+            None,
+        ));
+    }
+    Ok(placement)
 }
 
 fn stabilising(read: &Reader<'_>) -> Result<Stabilising, ConfigError> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     CampaignId, ClimbId, Day, LineId, Moment, Money, ObjectId,
     plan::{PlanHash, PlanKind},
+    prospect::Lesson,
 };
 
 /// Which way a line is to move.
@@ -236,6 +237,9 @@ pub struct Memory {
     pub last_failure: Option<Failure>,
     /// Rungs it has stood on, oldest first, the present one last.
     pub path: Vec<String>,
+    /// What it saw on rungs whose days are no longer at hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lessons: Vec<Lesson>,
 }
 
 /// A test that did not lead to a promotion.

@@ -6,6 +6,7 @@
 
 mod arms;
 mod gates;
+mod placement;
 mod probation;
 mod routes;
 
@@ -16,6 +17,7 @@ use super::{
     evidence::Evidence,
     forecast::Choice,
     policy,
+    prospect::{Lesson, Prospects},
     verdict::{self, Look, Outcome, Outlook, RegretMeter, Rule},
 };
 
@@ -38,6 +40,9 @@ pub struct Decision {
     /// The rung table, when a route was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// What lower rungs are expected to save, when an untested step down was weighed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prospects: Option<Prospects>,
     /// What a test would show, before it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlook: Option<Outlook>,
@@ -74,17 +79,20 @@ pub fn decide(evidence: &Evidence) -> Decision {
             reasons: Vec::new(),
             closed: Vec::new(),
             choice: None,
+            prospects: None,
             outlook: None,
             look: None,
             meter: None,
             effects: Vec::new(),
             next: evidence.climb.clone(),
         },
+        lessons: Vec::new(),
     };
     for _ in 0..MAX_STEPS {
-        let climb = work.out.next.clone();
+        let mut climb = work.out.next.clone();
         let step = work.step(&climb);
         let today = evidence.today;
+        climb.memory.lessons.append(&mut work.lessons);
         let (next, effects) = climb.on(&Event::Decided { step, today });
         let moved = next.state.as_str() != climb.state.as_str();
         let acted = effects.iter().any(|e| matches!(e, Effect::Propose { .. }));
@@ -137,9 +145,26 @@ pub fn rule_of(policy: &policy::Policy) -> Rule {
     rule
 }
 
+/// The rule for one move. Upwards "comparable" is enough, because a rung nearer to the purchase is the aim; a step down
+/// must be proven cheaper, at every look alike.
+pub fn rule_for(policy: &policy::Policy, kind: RouteKind) -> Rule {
+    let mut rule = rule_of(policy);
+    let proven = policy.placement_by() == policy::JudgedBy::Saving;
+    if kind == RouteKind::TestedPlacement && proven {
+        let promote_at = rule.looks.first().map_or(0.9, |look| look.promote_at);
+        rule.margin = 0.0;
+        for look in &mut rule.looks {
+            look.promote_at = promote_at;
+        }
+    }
+    rule
+}
+
 struct Work<'a> {
     evidence: &'a Evidence,
     out: Decision,
+    /// What a placement that ends now has taught; the line remembers it.
+    lessons: Vec<Lesson>,
 }
 
 impl Work<'_> {
@@ -175,7 +200,7 @@ impl Work<'_> {
             State::Proposed { .. } => self.wait("the clone plan waits for approval"),
             State::Cloning { .. } => self.cloning(climb),
             State::Warming { test } | State::Comparing { test } => self.testing(climb, test),
-            State::Probation { test } => self.probation(test),
+            State::Probation { test } => self.probation(climb, test),
             State::Judged { verdict, .. } => {
                 let text = format!("verdict {}; the closing plan is on its way", verdict.as_str());
                 self.conclude(text);
@@ -266,7 +291,7 @@ impl Work<'_> {
         if let Some(step) = self.stop_loss(test) {
             return step;
         }
-        let rule = rule_of(&self.evidence.policy);
+        let rule = rule_for(&self.evidence.policy, test.route.kind);
         let comparison = arms::comparison(self.evidence, test);
         let look = verdict::look(&comparison, &rule);
         let decided = comparison.decision_days(&rule);

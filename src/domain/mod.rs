@@ -22,6 +22,7 @@ pub mod parity;
 pub mod plan;
 pub mod planner;
 pub mod policy;
+pub mod prospect;
 pub mod rung;
 pub mod signals;
 pub mod twin;

@@ -331,8 +331,8 @@ impl Wish<'_> {
             .ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
         let today = self.zone.day_of(self.now);
         let bound = built.adsets.iter().filter_map(|s| s.end_time).min();
-        let last_day = bound.map_or(today.plus(PROBATION_DAYS), |end| self.zone.day_of(end));
-        let days = bound.map_or(PROBATION_DAYS, |end| self.days_until(end)).max(1);
+        let last_day = bound.map_or(today.plus(self.watch_days()), |end| self.zone.day_of(end));
+        let days = bound.map_or(self.watch_days(), |end| self.days_until(end)).max(1);
         let money = self.money_at_risk(route.kind, run_rate, challenger_budget, days)?;
         let mut actions = Vec::new();
         if !placed {
@@ -672,10 +672,15 @@ impl Wish<'_> {
         Ok(MoneyAtRisk { extra_per_day: zero, extra_total: zero, worst_regret: zero, reversible })
     }
 
+    /// Longest a placement is watched, in days.
+    fn watch_days(&self) -> i64 {
+        i64::from(self.policy.watch_days())
+    }
+
     /// Days the test may run: what the comparison can need, cut to what the limit of one climb pays for.
     fn test_days(&self, kind: RouteKind, allowance: Money) -> Result<i64, Refusal> {
         if kind == RouteKind::Placement {
-            return Ok(PROBATION_DAYS);
+            return Ok(self.watch_days());
         }
         let limits = self.limits()?;
         let wanted = i64::from(self.policy.compare.max_window_days) + OVERHEAD_DAYS;
@@ -728,9 +733,6 @@ impl Wish<'_> {
         })
     }
 }
-
-/// Longest a placement is watched, in days.
-const PROBATION_DAYS: i64 = 84;
 
 const ON_AD: &str = "ads first: nothing can spend while the campaign is off";
 const ON_SET: &str = "ad sets next: nothing can spend while the campaign is off";

@@ -94,6 +94,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What decides about an untested step down, and about going back.
+    JudgedBy {
+        /// What it is expected to save over all markets that are possible (default).
+        Saving = "saving",
+        /// Purchases a week alone, and afterwards the days before and after.
+        Volume = "volume",
+    }
+}
+
 /// Everything decisions need, validated as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -117,7 +127,10 @@ pub struct Policy {
     pub shifting: Shifting,
     /// When a lost climb may be tried again.
     pub retry: Retry,
-    /// How an untested placement is watched.
+    /// What decides about an untested step down. Evidence of builds before this key followed the volume.
+    #[serde(default)]
+    pub placement: Placement,
+    /// How an untested placement is watched where the volume decided about it.
     pub probation: Probation,
     /// How long plans live and who must agree.
     pub approval: Approval,
@@ -271,7 +284,38 @@ pub struct Retry {
     pub volume_factor: f64,
 }
 
-/// How an untested placement is watched.
+/// What decides about an untested step down, and how it is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The expected saving or the volume.
+    pub judged_by: JudgedBy,
+    /// How many times a loss weighs a gain; None leaves it to the rule.
+    pub loss_weight: Option<f64>,
+    /// Days for which a saving is reckoned, and after which lessons are forgotten.
+    pub horizon_days: u32,
+    /// Days after the step down before it is looked at.
+    pub first_look_days: u32,
+    /// Days between two looks.
+    pub look_every_days: u32,
+    /// Days it is watched at most; then the line stands on the new rung.
+    pub watch_days: u32,
+}
+
+impl Default for Placement {
+    /// What was in force before there were prospects.
+    fn default() -> Self {
+        Self {
+            judged_by: JudgedBy::Volume,
+            loss_weight: None,
+            horizon_days: 140,
+            first_look_days: 10,
+            look_every_days: 3,
+            watch_days: 182,
+        }
+    }
+}
+
+/// How an untested placement is watched where the volume decided about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probation {
     /// Days after the placement on which it is compared with the time before; ascending.
@@ -341,6 +385,32 @@ impl Lines {
 }
 
 impl Policy {
+    /// What decides about an untested step down. The article knows volume only.
+    pub fn placement_by(&self) -> JudgedBy {
+        if self.compare.rule == RuleName::Article {
+            JudgedBy::Volume
+        } else {
+            self.placement.judged_by
+        }
+    }
+    /// How many times a loss of an untested step down weighs a gain.
+    pub fn loss_weight(&self) -> f64 {
+        self.placement.loss_weight.unwrap_or(match self.compare.rule {
+            RuleName::Quick => 1.5,
+            RuleName::Balanced
+            | RuleName::ProveItFirst
+            | RuleName::AlwaysValid
+            | RuleName::Article => 3.0,
+            RuleName::Strict => 5.0,
+        })
+    }
+    /// Days an untested placement is watched at most.
+    pub fn watch_days(&self) -> u32 {
+        match self.placement_by() {
+            JudgedBy::Saving => self.placement.watch_days,
+            JudgedBy::Volume => self.probation.look_days.last().copied().unwrap_or(84),
+        }
+    }
     /// The mode that holds, and why when it is less than what was asked for: without limits nothing may be spent.
     pub const fn effective_mode(&self) -> (Mode, Option<&'static str>) {
         if self.limits.is_none() && !matches!(self.mode, Mode::Observe) {

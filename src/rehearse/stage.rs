@@ -206,7 +206,7 @@ fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, Re
          [stabilising]\nmin = \"7d\"\n\
          [limits]\nmax_daily_spend = \"{}.00 EUR\"\nmax_spend_per_climb = \"90000.00 EUR\"\n\
          max_regret_per_climb = \"9000.00 EUR\"\n[api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
-         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n",
+         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n",
         who.account_id,
         setting.mode,
         setting.rule,

@@ -22,8 +22,6 @@ use crate::sandbox::market::{
 const EASY_CHANGE: f64 = 0.15;
 /// Days the dead-man bound leaves a test beyond its comparison days: learning, settling, review and slack.
 const TEST_OVERHEAD_DAYS: i64 = 7 + 3 + 2 + 4;
-/// Days a placement is authorised for.
-const PLACEMENT_DAYS: i64 = 84;
 
 /// The product's own policy. It is made from a [`Policy`] alone and sees an account through [`Observed`] alone.
 #[derive(Debug, Clone)]
@@ -231,7 +229,7 @@ impl Account {
         let incumbent_budget =
             if split { run_rate.checked_sub(challenger_budget).ok()? } else { run_rate };
         let days = if placed {
-            PLACEMENT_DAYS
+            i64::from(self.evidence.policy.watch_days())
         } else {
             i64::from(compare.max_window_days) + TEST_OVERHEAD_DAYS
         };
@@ -284,6 +282,17 @@ mod tests {
         config.account(None).unwrap().policy.clone()
     }
 
+    /// Steps down by volume alone, below 30 purchases a week tested, below 15 at once.
+    fn plain() -> Policy {
+        let given = [
+            ("gates.untested_below", "15"),
+            ("gates.tested_below", "30"),
+            ("placement.judged_by", "volume"),
+        ];
+        let config = crate::config::from_toml("[account]\nid = \"act_1\"\n", &given).unwrap();
+        config.account(None).unwrap().policy.clone()
+    }
+
     /// Asks the agent every day, writes down what it said and runs purchase optimisation whatever it said.
     struct Ignored(Rungwise, Vec<Decision>);
     impl policies::Policy for Ignored {
@@ -328,7 +337,7 @@ mod tests {
 
     #[test]
     fn an_account_stuck_at_purchase_is_placed_lower_and_climbs_when_its_volume_allows() {
-        let mut noted = Noted(Rungwise::new(shipped()), Vec::new());
+        let mut noted = Noted(Rungwise::new(plain()), Vec::new());
         Runner::new(MarketParams::stuck_at_purchase(), 1).run(&mut noted, 40);
         let first = |state: &str| noted.1.iter().position(|(s, _)| s == state);
         let mut story = noted.1.clone();
@@ -341,6 +350,26 @@ mod tests {
         assert!(settled >= placed + 14, "it stabilises before anything else: {story:?}");
         assert!(tested > settled, "{story:?}");
         assert!(story.iter().all(|(state, _)| state != "stuck"), "{story:?}");
+    }
+
+    #[test]
+    fn a_step_down_that_saves_is_kept_and_one_that_costs_is_taken_back_within_weeks() {
+        let stuck = MarketParams { demand_growth: 0.0, ..MarketParams::stuck_at_purchase() };
+        let run = |account: &MarketParams| {
+            let mut noted = Noted(Rungwise::new(shipped()), Vec::new());
+            let runner = Runner::new(account.clone(), 1);
+            let cpa = runner.run(&mut noted, 26).cpa();
+            let always = runner.run(&mut policies::FixedLevel(PURCHASE), 26).cpa();
+            assert!(noted.1.iter().all(|(state, _)| state != "stuck"), "{:?}", noted.1);
+            let placed = noted.1.iter().filter(|(state, _)| state == "probation").count();
+            (1.0 - cpa / always, placed)
+        };
+        let (saved, placed) = run(&stuck);
+        assert!(saved > 0.10 && placed > 150, "{saved} {placed}");
+        // The same shop, whose carts and checkouts hardly ever stand for a purchase.
+        let (saved, placed) = run(&MarketParams { s: [0.05, 0.1, 0.15, 0.2, 1.0], ..stuck });
+        assert!((10..60).contains(&placed), "{saved} {placed}");
+        assert!(saved > -0.15, "{saved} {placed}");
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Story {
         let text = format!(
             "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{mode}\"\n[api]\n\
              base_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
-             [gates]\nuntested_below = 15\ntested_below = 30\n{extra}",
+             [gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n{extra}",
             who.account_id, who.app_id
         );
         let secrets = [

@@ -78,7 +78,7 @@ impl Site {
              base_url = \"{base_url}\"\napp_id = \"{app}\"\n[limits]\n\
              max_daily_spend = \"400.00 EUR\"\nmax_spend_per_climb = \"8000.00 EUR\"\n\
              max_regret_per_climb = \"1000.00 EUR\"\n\
-             [gates]\nuntested_below = 15\ntested_below = 30\n"
+             [gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n"
         );
         std::fs::write(self.dir.path().join("config.toml"), text).unwrap();
     }

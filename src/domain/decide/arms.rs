@@ -75,7 +75,7 @@ fn own_days(days: &[DayFacts], rung: usize) -> Vec<Option<(f64, f64)>> {
 }
 
 /// The account's own share of purchases within a day, over the last 28 closed days.
-fn lag(evidence: &Evidence) -> Lag {
+pub(super) fn lag(evidence: &Evidence) -> Lag {
     let mut one_day = 0.0;
     let mut all = 0.0;
     for day in evidence.days.iter().rev().take(28) {

@@ -4,8 +4,9 @@ use libm::{log, sqrt};
 
 use super::{Work, arms};
 use crate::domain::{
-    climb::{Step, Test, Verdict},
+    climb::{Climb, Step, Test, Verdict},
     evidence::Cell,
+    policy::JudgedBy,
     verdict::{USUAL_DISPERSION, round12, special::normal_cdf},
 };
 
@@ -25,7 +26,7 @@ impl Work<'_> {
         (rung > placed).then_some(rung)
     }
 
-    pub(super) fn probation(&mut self, test: &Test) -> Step {
+    pub(super) fn probation(&mut self, climb: &Climb, test: &Test) -> Step {
         let evidence = self.evidence;
         let policy = &evidence.policy.probation;
         let Some(placed) = &evidence.challenger else {
@@ -38,6 +39,9 @@ impl Work<'_> {
             return Step::Drift { what };
         }
         let age = evidence.today.since(test.first_day);
+        if evidence.policy.placement_by() == JudgedBy::Saving {
+            return self.placed(climb, test, age);
+        }
         let due = policy.look_days.iter().filter(|d| age >= i64::from(**d)).count();
         let due = u32::try_from(due).unwrap_or(u32::MAX);
         if due <= test.looks {

@@ -1,12 +1,12 @@
 //! Where a line could go: one rung up when that has the volume, or down when its own has not.
 
-use super::{Gate, Work, arms, closed_gates, gates::route_gates, rule_of};
+use super::{Gate, Work, arms, closed_gates, gates::route_gates, rule_for, rule_of};
 use crate::domain::{
     climb::{Climb, Route, RouteKind, Step},
     evidence::{DayFacts, Evidence},
     forecast::{Candidate, Choice, Demand, Volume, choose},
     planner::allowance,
-    policy::RuleName,
+    policy::{JudgedBy, RuleName},
     signals,
     verdict::{self, TestPlan, special::count},
 };
@@ -89,6 +89,12 @@ const fn risk_of(rule: RuleName) -> &'static str {
     }
 }
 
+/// The gate of a line that stands on the macro rung and is well off there.
+pub(super) fn top(climb: &Climb, volumes: &Volumes) -> Gate {
+    let why = format!("{:.0} macro-conversions a week carry {}", volumes.macro_weekly, climb.rung);
+    Gate::closed("top", why)
+}
+
 impl Work<'_> {
     /// Looks for a move whose gates are all open.
     pub(super) fn find_route(&mut self, climb: &Climb) -> Step {
@@ -145,6 +151,9 @@ impl Work<'_> {
         let picked = choice.key.as_deref().unwrap_or("none");
         self.because(format!("rung choice: {picked}: {}", choice.reason));
         self.out.choice = Some(choice);
+        if at == evidence.macro_index() && evidence.policy.placement_by() == JudgedBy::Saving {
+            return self.way_down_by_saving(climb, &volumes, closed);
+        }
         if let Some(route) = self.way_down(climb, at, chosen, &volumes) {
             return Some(route);
         }
@@ -257,11 +266,7 @@ impl Work<'_> {
         let evidence = self.evidence;
         let ladder = &evidence.policy.ladder;
         let Some(next) = ladder.rungs.get(at.saturating_add(1)) else {
-            let why = format!(
-                "{:.0} macro-conversions a week carry {}",
-                volumes.macro_weekly, climb.rung
-            );
-            closed.push(Gate::closed("top", why));
+            closed.push(top(climb, volumes));
             return None;
         };
         let gates = &evidence.policy.gates;
@@ -302,7 +307,7 @@ impl Work<'_> {
     /// What the test could show, and the gate against tests that cannot.
     fn power(&mut self, route: &Route) -> Vec<Gate> {
         let evidence = self.evidence;
-        let rule = rule_of(&evidence.policy);
+        let rule = rule_for(&evidence.policy, route.kind);
         let volumes = volumes(evidence);
         let Some(run_rate) = evidence.incumbent.daily_budget else { return Vec::new() };
         let extra = allowance(&evidence.policy, route.kind, run_rate).unwrap_or(run_rate);
