@@ -9,6 +9,9 @@ mod custody;
 #[path = "story_cases/frugal.rs"]
 mod frugal;
 #[cfg(test)]
+#[path = "story_cases/isolation.rs"]
+mod isolation;
+#[cfg(test)]
 #[path = "story_cases/people.rs"]
 mod people;
 #[cfg(test)]
