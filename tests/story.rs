@@ -24,6 +24,9 @@ mod rails;
 #[path = "story_cases/refused.rs"]
 mod refused;
 #[cfg(test)]
+#[path = "story_cases/relogin.rs"]
+mod relogin;
+#[cfg(test)]
 #[path = "story_cases/settled.rs"]
 mod settled;
 #[cfg(test)]

@@ -338,7 +338,8 @@ fn client_with(
 /// Keeps the token of one account: takes it in, hands it out, renews it.
 pub struct Keeper {
     store: SqliteStore,
-    ring: Keyring,
+    /// Where the keys are looked for: each time, because a person may replace them beside a running agent.
+    keys: SecretsConfig,
     account: AccountConfig,
     transport: AnyTransport,
     clock: AnyClock,
@@ -369,13 +370,17 @@ impl Keeper {
     /// A keeper over an open store.
     pub fn new(
         store: SqliteStore,
-        ring: Keyring,
+        keys: &SecretsConfig,
         account: &AccountConfig,
         transport: AnyTransport,
         clock: AnyClock,
     ) -> Self {
-        let account = account.clone();
-        Self { store, ring, account, transport, clock, in_use: Mutex::new(None) }
+        let (keys, account) = (keys.clone(), account.clone());
+        Self { store, keys, account, transport, clock, in_use: Mutex::new(None) }
+    }
+
+    fn ring(&self) -> Result<Keyring, CustodyError> {
+        Ok(Keys::find(&self.keys, self.store.dir())?.ok_or(CustodyError::NoKey)?.ring)
     }
 
     async fn row(&self, standing: Standing) -> Result<Option<SealedRow>, StoreError> {
@@ -386,7 +391,7 @@ impl Keeper {
     /// The stored token with what is known about it.
     pub async fn current(&self) -> Result<Option<(SecretString, TokenFacts)>, CustodyError> {
         let Some(row) = self.row(Standing::Current).await? else { return Ok(None) };
-        let token = self.ring.open(&self.account.id, &row)?;
+        let token = self.ring()?.open(&self.account.id, &row)?;
         Ok(Some((token, TokenFacts::read(&row)?)))
     }
 
@@ -395,9 +400,9 @@ impl Keeper {
         standing: Standing,
         token: &SecretString,
         facts: &TokenFacts,
-    ) -> Result<SealedRow, VaultError> {
+    ) -> Result<SealedRow, CustodyError> {
         let (account, now) = (&self.account.id, self.clock.now());
-        self.ring.seal(account, TOKEN, standing, token, facts.bytes(), now)
+        Ok(self.ring()?.seal(account, TOKEN, standing, token, facts.bytes(), now)?)
     }
 
     /// Checks a token and lets it take the place of the stored one, in one commit with its audit link.
@@ -432,7 +437,7 @@ impl Keeper {
         let Some(candidate) = self.row(Standing::Candidate).await? else {
             return Ok(Renewal::NotDue);
         };
-        let token = self.ring.open(&self.account.id, &candidate)?;
+        let token = self.ring()?.open(&self.account.id, &candidate)?;
         match check(&self.account, &self.transport, &self.clock, &token).await {
             Ok(checked) => {
                 self.install(&token, &checked.info, "token_renewed", "agent").await?;
@@ -484,7 +489,7 @@ impl Keeper {
         if known.as_ref() == Some(&row.id) {
             return Ok(false);
         }
-        let token = self.ring.open(&self.account.id, &row)?;
+        let token = self.ring()?.open(&self.account.id, &row)?;
         client.change_secrets(secrets_of(&self.account, token, true));
         *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.id);
         Ok(known.is_some())

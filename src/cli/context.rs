@@ -12,7 +12,7 @@ use super::{
 use crate::{
     boot::{
         self, Parts, Role,
-        custody::{self, Keeper, Keys},
+        custody::{self, Keeper},
     },
     config::{self, AccountConfig, Config},
     domain::AccountId,
@@ -89,11 +89,9 @@ impl Context {
                 custody::stored(&store, &self.config.secrets, &self.dir, &account).await?
         {
             account.api.token = Some(token);
-            let keys = Keys::find(&self.config.secrets, &self.dir)?;
-            keeper = keys.map(|keys| {
-                let (transport, clock) = (transport.clone(), clock.clone());
-                Keeper::new(store.clone(), keys.ring, &account, transport, clock)
-            });
+            let (transport, clock) = (transport.clone(), clock.clone());
+            let keys = &self.config.secrets;
+            keeper = Some(Keeper::new(store.clone(), keys, &account, transport, clock));
         }
         let mut parts = Parts::assemble(store, &account, transport, clock, None)?;
         parts.keeper = keeper;

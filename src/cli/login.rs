@@ -51,7 +51,7 @@ pub async fn run(args: &args::Args, login: &args::Login, out: &Output) -> Ended 
     // Only now: nobody's agent waits while a person looks for a password.
     let store = open_beside_an_agent(&context).await?;
     let (warning, source) = (keys.warning(), keys.source.to_string());
-    let keeper = Keeper::new(store, keys.ring, &context.account, transport, clock);
+    let keeper = Keeper::new(store, &context.config.secrets, &context.account, transport, clock);
     let mut checked = keeper.adopt(&token, &context::user()).await?;
     checked.warnings.extend(warning.map(str::to_owned));
     if context.account.api.token.is_some() {

@@ -118,10 +118,10 @@ impl Site {
     async fn keeper(&self, fate: &Arc<Fate>) -> (Keeper, SqliteStore) {
         let store = boot::open_store(self.dir.path(), &self.account, Role::Agent).await.unwrap();
         let store = store.with_hook(Arc::new(Disk(Arc::clone(fate))));
-        let ring = Keys::find_or_draw(&self.secrets, self.dir.path()).unwrap().ring;
+        Keys::find_or_draw(&self.secrets, self.dir.path()).unwrap();
         let transport: AnyTransport = Arc::new(Wire(self.world.clone(), Arc::clone(fate)));
         let clock: AnyClock = Arc::new(Driver(self.world.clone()));
-        (Keeper::new(store.clone(), ring, &self.account, transport, clock), store)
+        (Keeper::new(store.clone(), &self.secrets, &self.account, transport, clock), store)
     }
     /// The stored token, which must exist, open, and be one that Meta takes.
     async fn usable(&self) -> String {

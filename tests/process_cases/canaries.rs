@@ -178,7 +178,8 @@ async fn no_secret_leaves_the_place_it_belongs_to() {
     for (sink, text) in [
         ("config.toml", "app_id"),
         ("backup.db", "token_stored"),
-        ("stdout and stderr", "TRACE"),
+        ("stdout and stderr", "write_began"),
+        ("stdout and stderr", " INFO rungwise"),
         ("anchors.log", "1 "),
     ] {
         let (_, bytes) = sinks.iter().find(|(name, _)| name == sink).unwrap();
