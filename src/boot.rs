@@ -3,7 +3,9 @@
 //! `run`, `tick`, `apply` and `demo` all start here, so that what the demo shows is what the daemon does. The write
 //! side is made in one place, [`Parts::hands`], and only in the modes that write.
 
+pub mod custody;
 mod history;
+pub mod login;
 mod restore;
 
 pub use history::{BACKUPS, History, anchor_file, prove};
@@ -31,10 +33,29 @@ use crate::{
 };
 use history::{Copies, copy_head_out};
 
+/// Keeps secrets out of core files, and other processes of the same user from looking into this one's memory and
+/// environment. What the system refuses is said and does no harm.
+pub fn keep_to_ourselves() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(e) = setrlimit(Resource::Core, none) {
+        tracing::debug!("core files cannot be switched off: {e}");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(e) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::debug!("this process's memory cannot be closed to others: {e}");
+    }
+}
+
 /// Any transport, as one type.
 pub type AnyTransport = Arc<dyn Transport>;
 /// Any clock, as one type.
 pub type AnyClock = Arc<dyn Clock>;
+
+/// Reads of one account.
+pub type Reader = Client<AnyTransport>;
 
 /// Why the parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +87,7 @@ impl BootError {
             Self::Store(e) => e.hint(),
             Self::BaseUrl(e) => e.hint(),
             Self::NoToken(_) => {
-                "set RUNGWISE_API_TOKEN, or api.token_file in the configuration; a system-user token is best"
+                "`rungwise login`, or set RUNGWISE_API_TOKEN or api.token_file; a system-user token is best"
             }
         }
     }
@@ -123,6 +144,8 @@ pub struct Parts {
     pub head_key: Option<SecretString>,
     /// Where audit heads are copied to besides the anchor file and the log.
     pub heads_file: Option<PathBuf>,
+    /// Keeps the stored token, where that is the one in use.
+    pub keeper: Option<custody::Keeper>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -143,8 +166,9 @@ fn link(
     seed: Option<u64>,
 ) -> Result<Arc<Link<AnyTransport>>, BootError> {
     let no_token = || BootError::NoToken(account.id.to_string());
-    let token = account.api.token.as_ref().ok_or_else(no_token)?.value.clone();
-    let app = account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
+    let token = account.api.token.as_ref().ok_or_else(no_token)?;
+    let stored = token.source == crate::config::SecretSource::Stored;
+    let secrets = secrets_of(account, token.value.clone(), stored);
     let options = Options {
         account: account.id.clone(),
         version: account.api.version.clone(),
@@ -152,13 +176,19 @@ fn link(
         marker: format!("[{}:", account.policy.marker_prefix),
         seed,
     };
-    Ok(Link::new(transport, clock, Secrets::new(token, app), options))
+    Ok(Link::new(transport, clock, secrets, options))
+}
+
+/// A token with what the configuration knows about its app; a stored one of a system user renews itself.
+fn secrets_of(account: &AccountConfig, token: SecretString, stored: bool) -> Secrets {
+    let app = account.api.app_id.as_deref().zip(account.api.app_secret.as_ref().map(|s| &s.value));
+    Secrets::new(token, app).renewable(stored && app.is_some())
 }
 
 /// Reads of Meta alone, without a database: for checks.
-pub async fn reader(account: &AccountConfig) -> Result<Client<AnyTransport>, BootError> {
+pub async fn reader(account: &AccountConfig) -> Result<(Reader, AnyClock), BootError> {
     let (transport, clock, _) = outside(account).await?;
-    Ok(Client::new(link(account, transport, clock, None)?))
+    Ok((Client::new(link(account, transport, Arc::clone(&clock), None)?), clock))
 }
 
 impl Parts {
@@ -183,6 +213,7 @@ impl Parts {
             keep_backups: 48,
             heads_file: None,
             head_key: None,
+            keeper: None,
         };
         Ok(parts.armed(account))
     }
@@ -334,17 +365,26 @@ pub fn state_dir(config: &Config, dir: Option<&Path>) -> PathBuf {
 }
 
 impl Parts {
+    /// Renews the stored token when that is due, and calls with it from now on.
+    pub async fn tend_token(&self) {
+        use crate::daemon::run::Upkeep as _;
+        self.history().renew_token().await;
+    }
+    fn history(&self) -> History<'_> {
+        History {
+            store: &self.store,
+            keep_backups: self.keep_backups,
+            copies: self.copies(),
+            token: self.keeper.as_ref().map(|keeper| (keeper, &self.client)),
+        }
+    }
     /// The agent's loop over these parts; `zone` is the account's.
     pub fn agent<'a>(&'a self, zone: &crate::domain::Zone) -> Running<'a> {
         crate::daemon::run::Agent {
             desk: self.desk("agent"),
             hands: self.hands(),
             schedules: self.account.schedules_in(zone),
-            upkeep: History {
-                store: &self.store,
-                keep_backups: self.keep_backups,
-                copies: self.copies(),
-            },
+            upkeep: self.history(),
         }
     }
 }

@@ -97,6 +97,7 @@ const OWNED_CRATES: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store/"], "the database is an adapter"),
     ("reqwest", &["graph/"], "HTTP to Meta is an adapter"),
     ("oauth2", &["graph/"], "so is the login"),
+    ("chacha20poly1305", &["store/vault.rs"], "secrets are sealed and opened in one place"),
     ("cron", &["daemon/schedule.rs"], "one reader of cron expressions"),
     ("chrono", &["daemon/schedule.rs"], "one library of time; this one only feeds cron"),
     ("axum", &["web", "sandbox/"], "only the page and the rehearsal world serve HTTP"),
@@ -620,6 +621,7 @@ mod each_rule_can_fail {
     fn owned_crates_stay_in_their_room() {
         caught("app/pull.rs", "async fn f() { sqlx::query(X).await }", "names sqlx");
         caught("web/page.rs", "use reqwest::Client;", "names reqwest");
+        caught("boot/custody.rs", "use chacha20poly1305::Key;", "names chacha20poly1305");
         caught("cli/login.rs", "use ::oauth2::Scope;", "names oauth2");
         caught("daemon/agent.rs", "use cron::Schedule;", "names cron");
         caught("app/tick.rs", "use chrono;", "names chrono");

@@ -31,6 +31,7 @@ fn test(kind: RouteKind) -> Test {
         not_before: None,
         looks: 0,
         rule: None,
+        study: None,
     }
 }
 
@@ -58,8 +59,8 @@ fn states() -> Vec<State> {
             State::Eligible { route: route(kind) },
             State::Stabilising { route: route(kind) },
             State::Proposed { route: route(kind) },
-            State::Cloning { route: route(kind), challenger: None, rule: None },
-            State::Cloning { route: route(kind), challenger, rule: None },
+            State::Cloning { route: route(kind), challenger: None, rule: None, study: None },
+            State::Cloning { route: route(kind), challenger, rule: None, study: None },
             State::Warming { test: test(kind) },
             State::Comparing { test: test(kind) },
             State::Probation { test: test(kind) },
@@ -115,7 +116,8 @@ fn events() -> Vec<Event> {
             let built = Built {
                 challenger: Some(CampaignId::new("2").expect("digits")),
                 rule: None,
-                test: Some(test(RouteKind::Climb)),
+                study: None,
+                test: Some(Box::new(test(RouteKind::Climb))),
             };
             all.push(Event::Ended { kind, outcome, built, today: today() });
         }

@@ -69,7 +69,7 @@ fn the_embedded_file_documents_every_key() {
     let shown = from_toml("", &[]).unwrap().effective;
     for key in shown.iter().map(|e| e.key.as_str()) {
         let (table, name) = key.rsplit_once('.').unwrap();
-        let secret = ["api.token", "api.app_secret", "audit.key"].contains(&key);
+        let secret = ["api.token", "api.app_secret", "audit.key", "secrets.key"].contains(&key);
         let documented = if secret {
             format!("RUNGWISE_{}", key.replace('.', "_").to_uppercase())
         } else {

@@ -125,6 +125,7 @@ fn plan(
         token_expires: None,
         now: Moment::from_millis(NOW),
         zone: &zone,
+        business: Some("9"),
     }
     .plan()
 }
@@ -143,6 +144,7 @@ fn test(run_rate: i64, incumbent: i64, challenger: i64) -> Test {
         not_before: None,
         looks: 1,
         rule: None,
+        study: None,
     }
 }
 
@@ -225,7 +227,7 @@ proptest! {
         let source = tree(1_000, None, &budgets, ads, true);
         let built = tree(500_000, None, &budgets, ads, false);
         let state = State::Cloning {
-            route: route(kind), challenger: Some(built.campaign.id.clone()), rule: None,
+            route: route(kind), challenger: Some(built.campaign.id.clone()), rule: None, study: None,
         };
         let drafted = plan(PlanKind::Activate, &climb(state), &policy(false), &source, Some(&built)).unwrap();
         let (last, before) = drafted.actions.split_last().unwrap();

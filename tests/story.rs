@@ -12,6 +12,9 @@ mod disk;
 #[path = "story_cases/frugal.rs"]
 mod frugal;
 #[cfg(test)]
+#[path = "story_cases/isolation.rs"]
+mod isolation;
+#[cfg(test)]
 #[path = "story_cases/people.rs"]
 mod people;
 #[cfg(test)]
@@ -23,6 +26,9 @@ mod rails;
 #[cfg(test)]
 #[path = "story_cases/refused.rs"]
 mod refused;
+#[cfg(test)]
+#[path = "story_cases/relogin.rs"]
+mod relogin;
 #[cfg(test)]
 #[path = "story_cases/settled.rs"]
 mod settled;

@@ -20,7 +20,7 @@ use crate::{
         climb::PlanOutcome,
         guard::{self, Blocked, Movement},
         likeness::{fingerprint, likeness},
-        plan::{Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Op, Plan},
+        plan::{Action, ApprovedPlan, Aspect, Bindings, NotApproved, ObjectKind, Plan},
         write_log::{Entry, WriteStatus},
     },
     ports::{
@@ -397,9 +397,7 @@ where
                 (Entry::Succeeded, id, detail, None)
             }
             // What was to go is gone already: the write's promise holds.
-            WriteOutcome::Refused(e)
-                if e.class == MetaClass::Gone && matches!(action.op, Op::DeleteRule { .. }) =>
-            {
+            WriteOutcome::Refused(e) if e.class == MetaClass::Gone && action.op.removes() => {
                 (Entry::Succeeded, None, journal::error(&e), None)
             }
             WriteOutcome::Refused(e) if e.class == MetaClass::NotSent => {
@@ -542,7 +540,7 @@ pub fn missing_promise(
     action: &Action,
     found: Option<&BTreeMap<Aspect, String>>,
 ) -> Option<String> {
-    let deleted = matches!(action.op, Op::DeleteRule { .. });
+    let deleted = action.op.removes();
     let Some(found) = found else {
         return (!deleted).then(|| "it cannot be read".to_owned());
     };

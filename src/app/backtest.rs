@@ -367,6 +367,7 @@ impl<'a, S: Store> Run<'a, S> {
             account_daily_minor: mean,
             insights_read: Some(now),
             no_raises: Vec::new(),
+            study: None,
         };
         Some(Evidence {
             version: 1,

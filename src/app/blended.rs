@@ -9,8 +9,10 @@ use crate::{
     },
     domain::{
         ClimbId,
+        climb::{Climb, RouteKind},
         evidence::Evidence,
-        watch::{Blended, blended},
+        policy::Isolation,
+        watch::{Blended, baseline, blended},
     },
     ports::{Store, store::DecisionRow},
 };
@@ -41,6 +43,35 @@ pub async fn of_climb<S: Store>(store: &S, climb: &ClimbId) -> Result<Option<Ble
         Some(row) => of_decision(store, &row).await,
         None => Ok(None),
     }
+}
+
+/// What a plan says about how well its arms are kept apart: whether people can see both, and what the whole account
+/// paid per conversion before the test and since.
+pub fn plan_notes(evidence: &Evidence, climb: &Climb) -> Vec<String> {
+    let tested = climb.state.route().is_some_and(|r| r.kind != RouteKind::Placement);
+    if !tested {
+        return Vec::new();
+    }
+    let currency = evidence.currency;
+    let money = |minor: f64| cpa(minor, currency).map(|m| format!("{m} {currency}"));
+    let mut notes = Vec::new();
+    if evidence.policy.compare.isolation == Isolation::AdStudy {
+        notes.push("a study of Meta's splits people half and half between the arms".to_owned());
+    } else {
+        notes.push(
+            "the arms are two campaigns side by side: their audiences may overlap, so one person can see both and the \
+             result is observational (compare.isolation = \"none\")"
+                .to_owned(),
+        );
+    }
+    match blended(evidence) {
+        Some(figures) => notes.push(figures.sentence(money)),
+        None => notes.extend(baseline(evidence).map(|b| {
+            let cost = b.cpa().and_then(money).unwrap_or_else(|| "undefined (no purchase)".to_owned());
+            format!("whole account before the test: blended CPA {cost}; it is held against this while the test runs")
+        })),
+    }
+    notes
 }
 
 /// The check on evidence at hand.

@@ -9,7 +9,8 @@ use crate::{
         SeenRow, Status, Tree, Zone,
         climb::{Climb, Route},
         eligibility::{live_ads, live_adsets, refusals, rung_of},
-        evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts},
+        evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts, StudyFacts},
+        policy::Isolation,
         twin,
     },
     ports::{Clock, MetaRead, Store, store::CoverageRow},
@@ -31,6 +32,8 @@ pub struct Pass<'a> {
     pub no_raises: &'a [String],
     /// When the token ends.
     pub token_expires: Option<Moment>,
+    /// What the token may do; empty when that is not known.
+    pub token_scopes: &'a [String],
 }
 
 impl Pass<'_> {
@@ -68,6 +71,11 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         account_daily_minor: account_daily(pass.trees),
         insights_read: seen.read,
         no_raises: pass.no_raises.to_vec(),
+        study: (desk.policy.compare.isolation == Isolation::AdStudy).then(|| StudyFacts {
+            business: pass.account.business.clone(),
+            permitted: (!pass.token_scopes.is_empty())
+                .then(|| pass.token_scopes.iter().any(|s| s == "business_management")),
+        }),
     };
     Ok(Some(Evidence {
         version: 1,

@@ -30,6 +30,7 @@ pub mod stop;
 pub mod strangers;
 pub mod sweep;
 pub mod tick;
+pub mod token;
 pub mod views;
 pub mod watch;
 

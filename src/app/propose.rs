@@ -103,6 +103,7 @@ pub fn draft<S: Store, R: MetaRead, C: Clock>(
         token_expires: basis.token_expires,
         now,
         zone: &basis.account.zone,
+        business: basis.account.business.as_deref(),
     };
     let drafted = wish.plan()?;
     let actions = drafted.actions.iter().map(|draft| Action {

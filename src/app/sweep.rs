@@ -28,8 +28,8 @@ use crate::{
 const SWEPT: &str = "swept";
 /// Between two sweeps, in milliseconds; a leftover is put away within a day of becoming visible.
 const EVERY_MS: i64 = HOUR_MS;
-const KINDS: [ObjectKind; 4] =
-    [ObjectKind::Campaign, ObjectKind::AdSet, ObjectKind::Ad, ObjectKind::Rule];
+const KINDS: [ObjectKind; 5] =
+    [ObjectKind::Campaign, ObjectKind::AdSet, ObjectKind::Ad, ObjectKind::Rule, ObjectKind::Study];
 
 /// Sweeps once an hour.
 pub async fn sweep<S: Store, R: MetaRead, C: Clock>(
@@ -44,7 +44,8 @@ pub async fn sweep<S: Store, R: MetaRead, C: Clock>(
     // Nothing was ever created: nothing can be left over.
     if intents.iter().any(|i| i.creates.is_some()) {
         let prefix = format!("[{}:", desk.policy.marker_prefix);
-        for kind in KINDS {
+        let studies = intents.iter().any(|i| i.creates == Some(ObjectKind::Study));
+        for kind in KINDS.into_iter().filter(|k| studies || *k != ObjectKind::Study) {
             for found in desk.meta.find_marked(kind, &prefix).await? {
                 one(desk, &found, &prefix, &intents, now, alarms).await?;
             }
@@ -92,7 +93,8 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
         return strange(desk, found, "a person has taken it up under another name", now, alarms)
             .await;
     }
-    if found.kind != ObjectKind::Rule && found.status != Status::Paused.as_str() {
+    let switched = !matches!(found.kind, ObjectKind::Rule | ObjectKind::Study);
+    if switched && found.status != Status::Paused.as_str() {
         return strange(desk, found, "it is a twin of ours and somebody turned it on", now, alarms)
             .await;
     }
@@ -113,11 +115,13 @@ async fn put_away<S: Store, R: MetaRead, C: Clock>(
         aspect: Aspect::Name,
         value: found.name.clone(),
     };
-    let (op, expects) = if kind == ObjectKind::Rule {
-        (Op::DeleteRule { rule: object }, vec![name])
-    } else {
-        let paused = switched(&object, kind, &Status::Paused);
-        (Op::SetStatus { object, kind, to: Status::Archived }, vec![name, paused])
+    let (op, expects) = match kind {
+        ObjectKind::Rule => (Op::DeleteRule { rule: object }, vec![name]),
+        ObjectKind::Study => (Op::EndStudy { study: object }, vec![name]),
+        ObjectKind::Campaign | ObjectKind::AdSet | ObjectKind::Ad => {
+            let paused = switched(&object, kind, &Status::Paused);
+            (Op::SetStatus { object, kind, to: Status::Archived }, vec![name, paused])
+        }
     };
     let wish = Lowering {
         climb: &row.climb,

@@ -106,7 +106,8 @@ where
             trees: &pulled.trees,
             climbs: &climbs,
             no_raises: &no_raises,
-            token_expires: token.expires_at,
+            token_expires: token.ends(),
+            token_scopes: &token.scopes,
         };
         for climb in &climbs {
             let daily = scope.decide && !decided.contains(&climb.id);
@@ -188,8 +189,9 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     let moved = filed.climb != *climb;
     let effects = filed.decision.effects.clone();
     let climb = filed.climb.clone();
-    let (id, hash, reasons) =
+    let (id, hash, mut reasons) =
         (filed.id.clone(), filed.evidence.clone(), filed.decision.reasons.clone());
+    reasons.extend(crate::app::blended::plan_notes(&evidence, &climb));
     done.decisions.push(filed);
     if mode == Mode::Observe {
         return Ok(moved);
@@ -459,13 +461,13 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
     now: Moment,
 ) -> Result<Built> {
     let id = |key: &str| bindings.get(key).cloned();
-    let mut built = Built { rule: id("rule"), ..Built::default() };
+    let mut built = Built { rule: id("rule"), study: id("study"), ..Built::default() };
     match row.kind {
         PlanKind::Clone => {
             built.challenger = id("campaign").and_then(|o| CampaignId::new(o.as_str()).ok());
         }
         PlanKind::Activate if outcome == PlanOutcome::Done => {
-            built.test = test_of(desk, row, built.rule.clone(), pulled, now).await?;
+            built.test = test_of(desk, row, &built, pulled, now).await?.map(Box::new);
         }
         _ => {}
     }
@@ -476,7 +478,7 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
 async fn test_of<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &PlanRow,
-    rule: Option<crate::domain::ObjectId>,
+    built: &Built,
     pulled: &Pulled,
     now: Moment,
 ) -> Result<Option<Test>> {
@@ -496,7 +498,10 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
     let install = desk.store.install_id().await?;
     let drafted = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now);
     match drafted {
-        Ok((_, drafted)) => Ok(drafted.test.map(|test| Test { rule, ..test })),
+        Ok((_, drafted)) => {
+            let (rule, study) = (built.rule.clone(), built.study.clone());
+            Ok(drafted.test.map(|test| Test { rule, study, ..test }))
+        }
         // What was turned on has been changed or deleted since: the climb says so and asks a person.
         Err(AppError::Plan(_) | AppError::Missing { .. }) => Ok(None),
         Err(e) => Err(e),

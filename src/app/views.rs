@@ -95,6 +95,10 @@ pub struct StatusView {
     pub plans: Vec<PlanView>,
     /// Writes nobody knows the outcome of.
     pub in_doubt: Vec<String>,
+    /// What is to be done about the token, if it is near its end.
+    pub token_warning: Option<String>,
+    /// When the token ends, as far as it was told at its last check.
+    pub token_expires: Option<String>,
     /// Number of the newest audit link.
     pub audit_head: i64,
 }
@@ -125,12 +129,14 @@ pub fn plan_of(row: &PlanRow) -> std::result::Result<Plan, StoreError> {
     })
 }
 
-/// Gathers the status screen.
+/// Gathers the status screen. `now` is None where the account lives on another clock than ours (a sandbox): the token's
+/// end is then held against the moment of its last check.
 pub async fn status<S: Store>(
     store: &S,
     account: &AccountId,
     policy: &Policy,
     stopped: Option<String>,
+    now: Option<Moment>,
 ) -> Result<StatusView> {
     let info = store.account(account).await?;
     let trees = store.trees().await?;
@@ -171,6 +177,7 @@ pub async fn status<S: Store>(
         None => None,
     };
     let read = store.note(crate::app::pull::READ_NOTE).await?.and_then(|t| t.parse::<i64>().ok());
+    let token = crate::app::token::last(store).await?;
     Ok(StatusView {
         account: account.act(),
         account_name: info.as_ref().map(|i| i.name.clone()),
@@ -184,6 +191,8 @@ pub async fn status<S: Store>(
         refused,
         plans: plan_views(store, true, 50).await?,
         in_doubt,
+        token_warning: token.as_ref().and_then(|t| t.warning(now.unwrap_or(t.seen_at))),
+        token_expires: token.and_then(|t| t.expires_at).map(Moment::rfc3339),
         audit_head: store.head().await?.seq,
     })
 }

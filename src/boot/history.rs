@@ -4,6 +4,10 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{
+    Reader,
+    custody::{Keeper, Renewal},
+};
 use crate::{
     daemon::{beat::BeatFile, hold::Hold},
     domain::Moment,
@@ -20,6 +24,8 @@ pub struct History<'a> {
     pub(super) store: &'a SqliteStore,
     pub(super) keep_backups: usize,
     pub(super) copies: Copies<'a>,
+    /// Keeper and client of a stored token.
+    pub(super) token: Option<(&'a Keeper, &'a Reader)>,
 }
 
 /// How and where heads are copied out.
@@ -112,6 +118,32 @@ impl crate::daemon::run::Upkeep for History<'_> {
     }
     async fn anchor(&self) -> Result<(), StoreError> {
         copy_head_out(self.store, &self.copies).await
+    }
+    async fn follow_token(&self) {
+        let Some((keeper, client)) = self.token else { return };
+        match keeper.follow(client).await {
+            Ok(true) => tracing::info!("calling with another token from now on"),
+            Ok(false) => {}
+            Err(e) => tracing::error!("the stored token cannot be used: {e}"),
+        }
+    }
+    async fn renew_token(&self) {
+        let Some((keeper, _)) = self.token else { return };
+        match keeper.renew().await {
+            Ok(Renewal::NotDue) => {}
+            Ok(Renewal::Renewed(end)) => {
+                let end = end.map_or_else(|| "no end".to_owned(), |end| end.to_string());
+                tracing::info!("the token was renewed: {end}");
+            }
+            Ok(Renewal::Waiting(why)) => {
+                tracing::warn!("the renewed token could not be tested yet: {why}");
+            }
+            Ok(Renewal::Dropped(why)) => {
+                tracing::error!("the renewed token failed its test and was dropped: {why}");
+            }
+            Err(e) => tracing::error!("the token cannot be renewed: {e}"),
+        }
+        self.follow_token().await;
     }
     async fn backup(&self, now: Moment) -> Result<(), String> {
         let dir = self.store.dir().join(BACKUPS);

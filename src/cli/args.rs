@@ -28,7 +28,8 @@ pub struct Args {
 const FIRST_STEPS: &str = "\
 First steps:
   rungwise demo                       the whole story on the built-in sandbox, no account needed
-  rungwise init --account act_…       a first config.toml; then give a token by RUNGWISE_API_TOKEN
+  rungwise init --account act_…       a first config.toml
+  rungwise login                      a token, kept sealed (or give one by RUNGWISE_API_TOKEN)
   rungwise doctor                     is everything in place? a fix per line
   rungwise sync && rungwise status    read the account, see the gates
   rungwise plan                       what it would do next (exit code 2 = changes proposed)
@@ -41,7 +42,9 @@ pub enum Command {
     Demo(Demo),
     /// Write a first configuration file; asks nothing of Meta and changes nothing there
     Init(Init),
-    /// Check configuration, directory, token, account and campaigns, with a fix per line
+    /// Log in at Meta in a browser, or take in a system-user token; it is checked and kept sealed
+    Login(Login),
+    /// Check configuration, keys, token, account, pixel and campaigns, with a fix per line
     Doctor,
     /// Read the account: campaigns, and daily rows of its ad sets
     Sync(Sync),
@@ -123,6 +126,33 @@ pub struct Demo {
     /// Propose mode: the same story, but nothing is ever written
     #[arg(long)]
     pub propose_only: bool,
+}
+
+/// `login`.
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+#[command(
+    after_help = "Examples:\n  rungwise login                                     in a browser on this machine\n  rungwise login --no-browser                        prints the address\n  rungwise login --system-user < token.txt           the right token for a daemon\n  rungwise login --rotate-key                        a new key for what is stored\n\nNeeds api.app_id and the app secret. An app that is live at Meta wants its redirect registered: give the same address\nwith --redirect. A running agent takes the new token up at its next pass."
+)]
+pub struct Login {
+    /// Print the address instead of opening a browser
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Take in a token made in Business Settings, from standard input
+    #[arg(long, conflicts_with_all = ["no_browser", "redirect", "pkce"])]
+    pub system_user: bool,
+    /// Read that token from a file instead
+    #[arg(long, value_name = "FILE", requires = "system_user")]
+    pub token_file: Option<PathBuf>,
+    /// Come back to this address on this machine, registered with the app [default: a free port, a random path]
+    #[arg(long, value_name = "URL")]
+    pub redirect: Option<String>,
+    /// Bind the code to this login by PKCE too; Meta documents it for its OpenID Connect flow only, as in testing
+    #[arg(long)]
+    pub pkce: bool,
+    /// Replace the key under which stored secrets are sealed
+    #[arg(long, conflicts_with_all = ["no_browser", "redirect", "pkce", "system_user"])]
+    pub rotate_key: bool,
 }
 
 /// `init`.

@@ -10,7 +10,10 @@ use super::{
     output::Output,
 };
 use crate::{
-    boot::{self, Parts, Role},
+    boot::{
+        self, Parts, Role,
+        custody::{self, Keeper},
+    },
     config::{self, AccountConfig, Config},
     domain::AccountId,
     ports::{Clock, MetaRead, SystemClock},
@@ -78,7 +81,20 @@ impl Context {
         boot::prove(&store, key, clock.now()).await?;
         // Room for the outcome of a write is set aside before there is any.
         store.look().await?;
-        let mut parts = Parts::assemble(store, &self.account, transport, clock, None)?;
+        let mut account = self.account.clone();
+        let mut keeper = None;
+        // A token given by environment or file wins over the stored one.
+        if account.api.token.is_none()
+            && let Some(token) =
+                custody::stored(&store, &self.config.secrets, &self.dir, &account).await?
+        {
+            account.api.token = Some(token);
+            let (transport, clock) = (transport.clone(), clock.clone());
+            let keys = &self.config.secrets;
+            keeper = Some(Keeper::new(store.clone(), keys, &account, transport, clock));
+        }
+        let mut parts = Parts::assemble(store, &account, transport, clock, None)?;
+        parts.keeper = keeper;
         parts.head_key = self.config.audit.key.as_ref().map(|k| k.value.clone());
         parts.heads_file.clone_from(&self.config.audit.heads_file);
         parts.keep_backups = usize::try_from(self.config.store.keep_backups).unwrap_or(usize::MAX);

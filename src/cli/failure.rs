@@ -3,7 +3,11 @@
 use super::exit_code::Ending;
 use crate::{
     app::AppError,
-    boot::BootError,
+    boot::{
+        BootError,
+        custody::CustodyError,
+        login::{LoginError, LoopbackTrouble},
+    },
     config::ConfigError,
     ports::{MetaClass, MetaError, StoreError},
     store::AuditError,
@@ -87,6 +91,36 @@ impl From<BootError> for Failure {
             BootError::Store(e) => store_ending(e),
             BootError::BaseUrl(_) => Ending::Config,
             BootError::NoToken(_) => Ending::NoPermission,
+        };
+        Self::new(ending, e.to_string(), e.hint())
+    }
+}
+impl From<CustodyError> for Failure {
+    fn from(e: CustodyError) -> Self {
+        let ending = match &e {
+            CustodyError::KeyFile { .. } | CustodyError::NoKey | CustodyError::NotOurs(_) => {
+                Ending::Config
+            }
+            CustodyError::Vault(_) => Ending::Damaged,
+            CustodyError::Store(e) => store_ending(e),
+            CustodyError::Meta(e) => meta_ending(e),
+            CustodyError::Rejected(_) => Ending::NoPermission,
+            CustodyError::Boot(_) => {
+                let CustodyError::Boot(inner) = e else { unreachable!("matched above") };
+                return (*inner).into();
+            }
+        };
+        Self::new(ending, e.to_string(), e.hint())
+    }
+}
+impl From<LoginError> for Failure {
+    fn from(e: LoginError) -> Self {
+        let ending = match &e {
+            LoginError::NoApp => Ending::Config,
+            LoginError::Refused(_) => Ending::NoPermission,
+            LoginError::Loopback(LoopbackTrouble::Address(_)) => Ending::Usage,
+            LoginError::Loopback(_) => Ending::Unavailable,
+            LoginError::Meta(e) => meta_ending(e),
         };
         Self::new(ending, e.to_string(), e.hint())
     }

@@ -44,6 +44,6 @@ pub fn run(args: &args::Args, init: &args::Init, out: &Output) -> Ended {
         )
     })?;
     out.line(&format!("wrote {}", init.to.display()))?;
-    out.line("next: export RUNGWISE_API_TOKEN=…   then   rungwise doctor")?;
+    out.line("next: rungwise login (or export RUNGWISE_API_TOKEN=…), then rungwise doctor")?;
     Ok(Ending::Done)
 }

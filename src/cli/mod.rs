@@ -25,6 +25,7 @@ pub mod files;
 pub mod forecast;
 pub mod health;
 pub mod init;
+pub mod login;
 pub mod output;
 pub mod plan;
 pub mod rehearse;
@@ -51,6 +52,7 @@ pub type Ended = Result<Ending, Failure>;
 
 /// Parses the command line and runs the command; returns how it ended. Errors have been printed.
 pub async fn main(arguments: Vec<std::ffi::OsString>) -> Ending {
+    crate::boot::keep_to_ourselves();
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(e) => {
@@ -77,6 +79,7 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
     match &args.command {
         Command::Demo(demo) => demo::run(args, demo, out).await,
         Command::Init(init) => init::run(args, init, out),
+        Command::Login(login) => login::run(args, login, out).await,
         Command::Doctor => doctor::run(args, out).await,
         Command::Sync(sync) => sync::run(args, sync, out).await,
         Command::Status(status) => status::run(args, status, out).await,

@@ -17,8 +17,9 @@ pub async fn run(args: &args::Args, status: &args::Status, out: &Output) -> Ende
     loop {
         let store = context.store(Role::Reader).await?;
         let stopped = StopFile::of(&context.dir).stopped();
-        let view =
-            views::status(&store, &context.account.id, &context.account.policy, stopped).await?;
+        let account = &context.account;
+        let now = (!account.api.base_url.is_loopback()).then(|| SystemClock.now());
+        let view = views::status(&store, &account.id, &account.policy, stopped, now).await?;
         if out.json {
             out.document(&view)?;
         } else {
@@ -51,6 +52,9 @@ fn text(view: &StatusView, out: &Output) -> super::Said {
         view.insights_read.as_deref().unwrap_or("never; run `rungwise sync`")
     ))?;
     out.line(&format!("audit head  {}", view.audit_head))?;
+    if let Some(warning) = &view.token_warning {
+        out.line(&format!("TOKEN       {warning}"))?;
+    }
     for line in &view.lines {
         out.line("")?;
         out.line(&format!("{}  {}", line.line, line.name))?;

@@ -37,9 +37,11 @@ pub async fn run(args: &args::Args, tick: &args::Tick, out: &Output) -> Ended {
         clock.advance_to(until).await?;
     }
     context.check(&parts).await?;
+    parts.tend_token().await;
     let hands = parts.hands();
     let scope = Scope { decide: !tick.no_decide };
-    let done = app::tick::tick(parts.desk("agent"), hands.as_ref(), scope).await?;
+    let mut done = app::tick::tick(parts.desk("agent"), hands.as_ref(), scope).await?;
+    done.alarms.extend(app::token::watch(parts.desk("agent")).await?);
     parts.anchor().await?;
     report(&done, out)
 }

@@ -22,7 +22,9 @@ pub fn environment() -> BTreeMap<String, String> {
         .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
         .filter(|(name, _)| {
             let name = name.as_str();
-            name.starts_with("RUNGWISE_") || name == "NO_COLOR" || SESSION.contains(&name)
+            name.starts_with("RUNGWISE_")
+                || matches!(name, "NO_COLOR" | super::CREDENTIALS)
+                || SESSION.contains(&name)
         })
         .collect()
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    AccountConfig, ConfigError, DEFAULT_TOML, Effective, Origin, Secret, account,
+    AccountConfig, CREDENTIALS, ConfigError, DEFAULT_TOML, Effective, KEY_CREDENTIAL, Origin,
+    Secret, account,
     document::Document,
     environment,
     origin::{Entry, Values},
@@ -28,6 +29,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The audit trail.
     pub audit: AuditConfig,
+    /// The key that seals stored secrets.
+    pub secrets: SecretsConfig,
     /// Logging.
     pub log: LogConfig,
     /// The policy without any account, for commands that work on files alone.
@@ -58,6 +61,17 @@ pub struct AuditConfig {
     pub key: Option<Secret>,
     /// Where heads are copied to.
     pub heads_file: Option<PathBuf>,
+}
+
+/// Where the key of stored secrets may lie, the better place first.
+#[derive(Debug, Clone)]
+pub struct SecretsConfig {
+    /// A credential of the service manager, when there is one.
+    pub credential: Option<PathBuf>,
+    /// The configured file.
+    pub key_file: Option<PathBuf>,
+    /// The environment: inherited by every child process, so only where nothing else is there.
+    pub key: Option<Secret>,
 }
 
 /// Logging.
@@ -224,6 +238,15 @@ impl Layers<'_> {
             audit: AuditConfig {
                 key: read.secret("audit.key", &mut warnings)?,
                 heads_file: read.path("audit.heads_file")?,
+            },
+            secrets: SecretsConfig {
+                credential: self
+                    .env
+                    .get(CREDENTIALS)
+                    .map(|dir| PathBuf::from(dir).join(KEY_CREDENTIAL))
+                    .filter(|path| path.is_file()),
+                key_file: read.path("secrets.key_file")?,
+                key: read.given_secret("secrets.key")?,
             },
             log: log(&read)?,
             policy,

@@ -20,10 +20,17 @@ mod units;
 pub use account::{AccountConfig, ApiConfig, BaseUrl};
 pub use environment::{environment, session_user};
 pub use error::ConfigError;
-pub use load::{AuditConfig, Config, LogConfig, LogFormat, StoreConfig, from_toml, load};
+pub use load::{
+    AuditConfig, Config, LogConfig, LogFormat, SecretsConfig, StoreConfig, from_toml, load,
+};
 pub use origin::{Effective, Origin};
 pub use secret::{Secret, SecretSource};
 pub use units::{parse_duration_ms, show_duration_ms};
+
+/// Where systemd puts credentials that only the service may read.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// The name of our credential there.
+const KEY_CREDENTIAL: &str = "rungwise-secrets-key";
 
 /// The embedded defaults, which document every key.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");

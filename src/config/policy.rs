@@ -252,16 +252,6 @@ fn compare(read: &Reader<'_>) -> Result<Compare, ConfigError> {
             Some("set compare.promote_at, or leave both out".to_owned()),
         ));
     }
-    if compare.isolation == Isolation::AdStudy {
-        return Err(read.refuse(
-            "compare.isolation",
-            "is \"ad_study\", which this version cannot set up yet",
-            Some(
-                "write \"none\"; the plan then says that the arms' audiences may overlap"
-                    .to_owned(),
-            ),
-        ));
-    }
     if compare.settle_ms < 72 * HOUR_MS {
         return Err(read.refuse(
             "compare.settle",

@@ -227,24 +227,29 @@ impl<'a> Reader<'a> {
         Ok(self.text(key)?.map(|text| self.base.join(text)))
     }
 
+    /// A secret given by itself, by the environment or in code.
+    pub(super) fn given_secret(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
+        let Some(entry) = self.entry(key) else { return Ok(None) };
+        let Raw::Secret(value) = &entry.raw else {
+            return Err(Self::wrong_type(key, entry, "a secret"));
+        };
+        if value.expose_secret().is_empty() {
+            return Err(self.refuse(key, "is empty", None));
+        }
+        let source = match &entry.origin {
+            Origin::Env(name) => SecretSource::Env(name.clone()),
+            _ => SecretSource::Given,
+        };
+        Ok(Some(Secret { value: value.clone(), source }))
+    }
     /// A secret from its variable, else from its file.
     pub(super) fn secret(
         &self,
         key: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Secret>, ConfigError> {
-        if let Some(entry) = self.entry(key) {
-            let Raw::Secret(value) = &entry.raw else {
-                return Err(Self::wrong_type(key, entry, "a secret"));
-            };
-            if value.expose_secret().is_empty() {
-                return Err(self.refuse(key, "is empty", None));
-            }
-            let source = match &entry.origin {
-                Origin::Env(name) => SecretSource::Env(name.clone()),
-                _ => SecretSource::Given,
-            };
-            return Ok(Some(Secret { value: value.clone(), source }));
+        if let Some(given) = self.given_secret(key)? {
+            return Ok(Some(given));
         }
         let file_key = format!("{key}_file");
         let Some(path) = self.path(&file_key)? else { return Ok(None) };

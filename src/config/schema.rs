@@ -115,6 +115,8 @@ pub(super) const KEYS: &[Key] = &[
     key("audit.key", Secret),
     key("audit.key_file", Text),
     key("audit.heads_file", Text),
+    key("secrets.key", Secret),
+    key("secrets.key_file", Text),
     key("log.level", Text),
     key("log.format", Text),
 ];
@@ -122,7 +124,7 @@ pub(super) const KEYS: &[Key] = &[
 /// Tables whose keys the user names; their values are text.
 pub(super) const FREE: [&str; 2] = ["blackout", "ladder.action_types"];
 /// Tables of the whole installation, which a file of one account may not hold.
-pub(super) const MACHINE: [&str; 3] = ["store", "audit", "log"];
+pub(super) const MACHINE: [&str; 4] = ["store", "audit", "secrets", "log"];
 
 /// The kind of a key, standing in the table or in a free table.
 pub(super) fn kind(name: &str) -> Option<Kind> {

@@ -16,6 +16,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// Handed over in code.
     Given,
+    /// Sealed in the database by `rungwise login`.
+    Stored,
 }
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +25,7 @@ impl fmt::Display for SecretSource {
             Self::Env(name) => f.write_str(name),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Given => f.write_str("given"),
+            Self::Stored => f.write_str("rungwise login"),
         }
     }
 }

@@ -45,6 +45,10 @@ pub trait Upkeep {
     fn verify_audit(&self) -> impl Future<Output = Result<(), String>>;
     /// Copies the newest head of the audit chain out of the database.
     fn anchor(&self) -> impl Future<Output = Result<(), StoreError>>;
+    /// Calls with the stored token from now on, when it is another than before: after a renewal, or a person's login.
+    fn follow_token(&self) -> impl Future<Output = ()>;
+    /// Renews the stored token when that is due and possible.
+    fn renew_token(&self) -> impl Future<Output = ()>;
     /// Makes a verified copy.
     fn backup(&self, now: Moment) -> impl Future<Output = Result<(), String>>;
 }
@@ -153,7 +157,11 @@ where
             // Whatever is pending from before is looked at once, before anything is decided.
             *fresh = true;
             self.upkeep.beat("start");
+            self.upkeep.renew_token().await;
             after("start", &self.pass(Scope { decide: false }).await);
+            if let Err(e) = app::token::watch(self.desk).await {
+                tracing::warn!("cannot look at the token: {e}");
+            }
             return Ok(None);
         }
         let now = self.desk.clock.now();
@@ -181,6 +189,7 @@ where
 
     /// One pass over everything.
     pub async fn pass(&self, scope: Scope) -> Result<Ticked, AppError> {
+        self.upkeep.follow_token().await;
         let done = app::tick::tick(self.desk, self.hands.as_ref(), scope).await;
         self.upkeep.anchor().await?;
         done
@@ -219,7 +228,14 @@ where
                     None
                 }
             },
-            Job::Reconcile | Job::CheckToken => {
+            Job::CheckToken => {
+                self.upkeep.renew_token().await;
+                if let Err(e) = app::token::watch(self.desk).await {
+                    tracing::warn!("cannot look at the token: {e}");
+                }
+                None
+            }
+            Job::Reconcile => {
                 if let Err(e) = app::reconcile::reconcile(self.desk).await {
                     tracing::warn!("cannot look up writes in doubt: {e}");
                 }

@@ -60,6 +60,9 @@ pub struct Test {
     pub looks: u32,
     /// Meta's own rule that pauses the challenger, if one was set.
     pub rule: Option<ObjectId>,
+    /// The study that splits people between the arms, if one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<ObjectId>,
 }
 
 /// How a test ended.
@@ -117,6 +120,9 @@ pub enum State {
         challenger: Option<CampaignId>,
         /// Meta's own pause rule, once it exists.
         rule: Option<ObjectId>,
+        /// The study that is to split people between the arms, once it exists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        study: Option<ObjectId>,
     },
     /// The challenger learns; no verdict yet.
     Warming {
@@ -423,8 +429,10 @@ pub struct Built {
     pub challenger: Option<CampaignId>,
     /// Meta's own pause rule.
     pub rule: Option<ObjectId>,
+    /// The study that splits people between the arms.
+    pub study: Option<ObjectId>,
     /// The test that began.
-    pub test: Option<Test>,
+    pub test: Option<Box<Test>>,
 }
 
 /// What is to be done.
@@ -651,7 +659,7 @@ impl Climb {
     ) -> (Self, Vec<Effect>) {
         let cloning = || {
             let (challenger, rule) = (built.challenger.clone(), built.rule.clone());
-            State::Cloning { route: route.clone(), challenger, rule }
+            State::Cloning { route: route.clone(), challenger, rule, study: None }
         };
         match outcome {
             Done => self.to(cloning(), Vec::new()),
@@ -689,9 +697,9 @@ impl Climb {
             }
             (State::Cloning { .. }, PlanKind::Activate, Done) => match &built.test {
                 Some(test) if test.route.kind == RouteKind::Placement => {
-                    self.to(State::Probation { test: test.clone() }, Vec::new())
+                    self.to(State::Probation { test: Test::clone(test) }, Vec::new())
                 }
-                Some(test) => self.to(State::Warming { test: test.clone() }, Vec::new()),
+                Some(test) => self.to(State::Warming { test: Test::clone(test) }, Vec::new()),
                 None => self.to(stuck("the activation left no test"), Vec::new()),
             },
             (State::Cloning { .. }, PlanKind::Activate, Rejected) => {
@@ -700,8 +708,18 @@ impl Climb {
             (State::Cloning { .. }, PlanKind::Activate | PlanKind::Split, Expired) => {
                 (self.clone(), vec![Effect::note("nobody approved the activation in time")])
             }
-            (State::Cloning { .. }, PlanKind::Activate | PlanKind::Split, Stale | Failed) => (
-                self.clone(),
+            (
+                State::Cloning { route, challenger, rule, study },
+                PlanKind::Activate | PlanKind::Split,
+                Stale | Failed,
+            ) => self.to(
+                // What the activation made before it failed goes with the challenger.
+                State::Cloning {
+                    route: route.clone(),
+                    challenger: challenger.clone(),
+                    rule: built.rule.clone().or_else(|| rule.clone()),
+                    study: built.study.clone().or_else(|| study.clone()),
+                },
                 vec![
                     Effect::alarm("the activation did not go through; the challenger is put away"),
                     Effect::propose(PlanKind::CleanUp),

@@ -145,6 +145,18 @@ pub struct GateFacts {
     pub insights_read: Option<Moment>,
     /// Where an agent's own safety checks forbid raises, why.
     pub no_raises: Vec<String>,
+    /// What a study would need, where the policy asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<StudyFacts>,
+}
+
+/// What a study of two arms needs at Meta.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyFacts {
+    /// The business that owns the account; studies are its own.
+    pub business: Option<String>,
+    /// The token has `business_management`; None when its permissions are not known.
+    pub permitted: Option<bool>,
 }
 
 /// Everything a decision was made from.

@@ -173,6 +173,9 @@ pub enum Blocked {
         /// The cap.
         cap: u32,
     },
+    /// A study that would begin before it is made.
+    #[error("the study would begin at {0}, which is not in the future any more")]
+    StudyStart(Moment),
 }
 
 impl Blocked {
@@ -193,7 +196,8 @@ impl Blocked {
             | Self::RegretCap { .. }
             | Self::Unbounded
             | Self::OverAuthorised { .. }
-            | Self::DailyCap { .. } => false,
+            | Self::DailyCap { .. }
+            | Self::StudyStart(_) => false,
         }
     }
 }
@@ -212,7 +216,9 @@ pub fn moves_money(op: &Op) -> bool {
         | Op::SetEndTime { .. }
         | Op::SetSpendCap { .. }
         | Op::CreatePauseRule { .. }
-        | Op::DeleteRule { .. } => false,
+        | Op::DeleteRule { .. }
+        | Op::CreateStudy { .. }
+        | Op::EndStudy { .. } => false,
     }
 }
 
@@ -228,8 +234,8 @@ pub fn only_lowers(op: &Op, kind: PlanKind, movement: Option<&Movement>) -> bool
             matches!(to, Status::Paused | Status::Archived) && movement.is_none_or(|m| !m.raises())
         }
         Op::SetDailyBudget { .. } => movement.is_some_and(|m| !m.raises()),
-        // What it watched is off before its rule goes.
-        Op::DeleteRule { .. } => kind.only_lowers(),
+        // What it watched, or kept apart, is off before it goes.
+        Op::DeleteRule { .. } | Op::EndStudy { .. } => kind.only_lowers(),
         _ => false,
     }
 }
@@ -263,6 +269,11 @@ pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     }
     if !facts.may_raise {
         return Err(Blocked::LowersOnly);
+    }
+    if let Op::CreateStudy { start, .. } = &action.op
+        && *start <= facts.now
+    {
+        return Err(Blocked::StudyStart(*start));
     }
     let raises = facts.movement.is_some_and(Movement::raises);
     if (raises || loosens(&action.op))

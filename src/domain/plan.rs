@@ -72,6 +72,8 @@ pub enum ObjectKind {
     Ad,
     /// A rule of Meta's own rule library.
     Rule,
+    /// A study that splits people at random.
+    Study,
 }
 
 impl ObjectKind {
@@ -82,6 +84,7 @@ impl ObjectKind {
             Self::AdSet => "ad set",
             Self::Ad => "ad",
             Self::Rule => "rule",
+            Self::Study => "study",
         }
     }
 }
@@ -183,6 +186,32 @@ pub enum Op {
         /// The rule.
         rule: Target,
     },
+    /// Have Meta split people at random between campaigns, half and half, from an instant on.
+    CreateStudy {
+        /// Name with marker.
+        name: String,
+        /// The business that owns the account: studies are its own.
+        business: String,
+        /// When it begins: in the future.
+        start: Moment,
+        /// When it ends by itself.
+        end: Moment,
+        /// The campaigns, one cell each, under the cell's name.
+        cells: Vec<(String, Target)>,
+    },
+    /// End a study of our own.
+    EndStudy {
+        /// The study.
+        study: Target,
+    },
+}
+
+/// The cells of a study as text: share and campaign of each, in order of the campaigns' ids.
+pub fn cells_text(cells: impl Iterator<Item = (i64, String)>) -> String {
+    let mut cells: Vec<(String, i64)> = cells.map(|(share, id)| (id, share)).collect();
+    cells.sort();
+    let text: Vec<String> = cells.into_iter().map(|(id, share)| format!("{share}:{id}")).collect();
+    text.join(" ")
 }
 
 /// Meta's word for a rule that is on.
@@ -196,11 +225,25 @@ impl Op {
             Self::CreateAdSet { .. } => Some(ObjectKind::AdSet),
             Self::CreateAd { .. } => Some(ObjectKind::Ad),
             Self::CreatePauseRule { .. } => Some(ObjectKind::Rule),
+            Self::CreateStudy { .. } => Some(ObjectKind::Study),
             Self::SetStatus { .. }
             | Self::SetDailyBudget { .. }
             | Self::SetEndTime { .. }
             | Self::SetSpendCap { .. }
-            | Self::DeleteRule { .. } => None,
+            | Self::DeleteRule { .. }
+            | Self::EndStudy { .. } => None,
+        }
+    }
+    /// True for writes after which the object may not be there any more.
+    pub fn removes(&self) -> bool {
+        matches!(self, Self::DeleteRule { .. } | Self::EndStudy { .. })
+    }
+    /// The share of a study's cell that each of `cells` gets, in percent.
+    pub const fn cell_share(cells: usize) -> i64 {
+        match cells {
+            0 | 1 => 100,
+            2 => 50,
+            _ => 10,
         }
     }
     /// The name a creation gives its object.
@@ -209,12 +252,14 @@ impl Op {
             Self::CreateCampaign { name, .. }
             | Self::CreateAdSet { name, .. }
             | Self::CreateAd { name, .. }
-            | Self::CreatePauseRule { name, .. } => Some(name),
+            | Self::CreatePauseRule { name, .. }
+            | Self::CreateStudy { name, .. } => Some(name),
             Self::SetStatus { .. }
             | Self::SetDailyBudget { .. }
             | Self::SetEndTime { .. }
             | Self::SetSpendCap { .. }
-            | Self::DeleteRule { .. } => None,
+            | Self::DeleteRule { .. }
+            | Self::EndStudy { .. } => None,
         }
     }
     /// The object an edit is about, with its kind; None for creations.
@@ -226,10 +271,12 @@ impl Op {
             Self::SetEndTime { object, .. } => Some((object, ObjectKind::AdSet)),
             Self::SetSpendCap { object, .. } => Some((object, ObjectKind::Campaign)),
             Self::DeleteRule { rule } => Some((rule, ObjectKind::Rule)),
+            Self::EndStudy { study } => Some((study, ObjectKind::Study)),
             Self::CreateCampaign { .. }
             | Self::CreateAdSet { .. }
             | Self::CreateAd { .. }
-            | Self::CreatePauseRule { .. } => None,
+            | Self::CreatePauseRule { .. }
+            | Self::CreateStudy { .. } => None,
         }
     }
     /// What a read of the object must show once this write is done.
@@ -263,7 +310,20 @@ impl Op {
                 (Aspect::Status, RULE_ON.to_owned()),
                 (Aspect::SpendCap, spend_over.minor().to_string()),
             ],
-            Self::DeleteRule { .. } => vec![(Aspect::Status, Status::Deleted.as_str().to_owned())],
+            Self::DeleteRule { .. } | Self::EndStudy { .. } => {
+                vec![(Aspect::Status, Status::Deleted.as_str().to_owned())]
+            }
+            Self::CreateStudy { name, start, end, cells, .. } => vec![
+                (Aspect::Name, name.clone()),
+                (Aspect::StartTime, start.seconds().to_string()),
+                (Aspect::EndTime, end.seconds().to_string()),
+                (
+                    Aspect::Cells,
+                    cells_text(
+                        cells.iter().map(|(_, t)| (Self::cell_share(cells.len()), t.template())),
+                    ),
+                ),
+            ],
         }
     }
 }
@@ -291,6 +351,10 @@ pub enum Aspect {
     Tree,
     /// The same without the switches of its ad sets and ads.
     Content,
+    /// When a study begins.
+    StartTime,
+    /// The cells of a study, see [`cells_text`].
+    Cells,
 }
 
 impl fmt::Display for Aspect {
@@ -304,6 +368,8 @@ impl fmt::Display for Aspect {
             Self::SpendCap => "spend cap",
             Self::Optimisation => "optimised event",
             Self::Tree | Self::Content => "fingerprint",
+            Self::StartTime => "start time",
+            Self::Cells => "cells",
         })
     }
 }

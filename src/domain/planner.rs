@@ -4,6 +4,7 @@
 //! which money starts, bounds that hold if this program never comes back.
 
 mod budget;
+mod isolation;
 mod names;
 
 use serde::Serialize;
@@ -53,6 +54,14 @@ pub enum Refusal {
         /// The state.
         state: &'static str,
     },
+    /// A study is asked for, and the account has no business that could hold it.
+    #[error(
+        "compare.isolation is ad_study, but the account belongs to no business that could hold a study"
+    )]
+    NoBusiness,
+    /// The test's bound would come before the study could begin.
+    #[error("a study could begin at {0} at the earliest, when the test's bound has passed already")]
+    StudyTooLate(Moment),
     /// Arithmetic left its range.
     #[error("an amount is out of range")]
     Range,
@@ -111,6 +120,8 @@ pub struct Wish<'a> {
     pub now: Moment,
     /// The account's zone.
     pub zone: &'a Zone,
+    /// The business that owns the account: studies are made there.
+    pub business: Option<&'a str>,
 }
 
 impl Wish<'_> {
@@ -335,8 +346,13 @@ impl Wish<'_> {
         let days = bound.map_or(self.watch_days(), |end| self.days_until(end)).max(1);
         let money = self.money_at_risk(route.kind, run_rate, challenger_budget, days)?;
         let mut actions = Vec::new();
+        let mut not_before = None;
         if !placed {
             actions.push(self.pause_rule(built, money.extra_total));
+            if let Some((study, start)) = self.study(built, bound)? {
+                actions.push(study);
+                not_before = Some(start);
+            }
         }
         for (i, ad) in built.ads.iter().enumerate() {
             let target = Target::from(&ad.id);
@@ -386,6 +402,8 @@ impl Wish<'_> {
             ));
             on.expects.extend(budget_expectations(self.source));
         }
+        // People are split from the study's start on: until then the challenger gets no traffic.
+        on.not_before = not_before;
         actions.push(on);
         let test = Test {
             route: route.clone(),
@@ -399,11 +417,17 @@ impl Wish<'_> {
             not_before: None,
             looks: 0,
             rule: None,
+            study: None,
         };
         let title = format!(
             "Turn on the {} campaign at {challenger_budget} a day{}",
             route.to,
-            if placed { ", in place of the present one" } else { ", beside the present one" }
+            match (placed, not_before) {
+                (true, _) => ", in place of the present one".to_owned(),
+                (false, None) => ", beside the present one".to_owned(),
+                (false, Some(start)) =>
+                    format!(", beside the present one, people split half and half from {start} on"),
+            }
         );
         Ok(DraftPlan { title, money, expires: self.expires(), actions, test: Some(test) })
     }
@@ -424,7 +448,9 @@ impl Wish<'_> {
     fn shift_plan(&self) -> Result<DraftPlan, Refusal> {
         let test = self.test()?;
         let built = self.built()?;
-        let mut actions = Vec::new();
+        // The verdict stands: people need not be kept apart any longer, and the study must not hold the winner.
+        let mut actions: Vec<Draft> =
+            test.study.as_ref().map(Self::end_study).into_iter().collect();
         let mut loser_budgets = Budgets::of(self.source)?;
         let mut winner_budgets = Budgets::of(built)?;
         let bp = self.policy.shifting.step_bp;
@@ -501,6 +527,7 @@ impl Wish<'_> {
         if let Some(rule) = &test.rule {
             actions.push(Self::delete_rule(rule));
         }
+        actions.extend(test.study.as_ref().map(Self::end_study));
         let now = self.run_rate()?;
         let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
         self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
@@ -551,6 +578,10 @@ impl Wish<'_> {
             // An activation that failed at its very end may have left it on.
             let on = target.clone();
             actions.push(Self::switch("off", on, ObjectKind::Campaign, Status::Paused, OFF_TEST));
+        }
+        if let super::climb::State::Cloning { rule, study, .. } = &self.climb.state {
+            actions.extend(rule.as_ref().map(Self::delete_rule));
+            actions.extend(study.as_ref().map(Self::end_study));
         }
         let away = Self::switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY);
         actions.push(away);
@@ -685,7 +716,8 @@ impl Wish<'_> {
         let limits = self.limits()?;
         let wanted = i64::from(self.policy.compare.max_window_days) + OVERHEAD_DAYS;
         let least = i64::from(self.policy.compare.window_days) + OVERHEAD_DAYS;
-        let paid = affordable_days(limits.max_spend_per_climb, allowance) - START_SLACK_DAYS;
+        let slack = START_SLACK_DAYS + self.study_slack_days(kind);
+        let paid = affordable_days(limits.max_spend_per_climb, allowance) - slack;
         if paid < least {
             return Err(Refusal::Limit(format!(
                 "limits.max_spend_per_climb {} pays for {} days at {allowance} a day; a first look needs {least}",
@@ -693,7 +725,7 @@ impl Wish<'_> {
                 paid.max(0)
             )));
         }
-        Ok(wanted.min(paid) + START_SLACK_DAYS)
+        Ok(wanted.min(paid) + slack)
     }
 
     fn money_at_risk(

@@ -15,7 +15,7 @@ pub use audit::{
     Action, AuditInput, AuditSet, EventAudit, EventRatio, LineCost, PixelHealth,
     SPIRAL_FALSE_ALARMS, SetLearning, Spot, SweetSpot, audit,
 };
-pub use blended::{Blended, blended};
+pub use blended::{Blended, baseline, blended};
 pub use rungs::{Consolidation, RungInput, RungRow, RungTable, rung_table};
 
 /// One day of a line or an ad set, as last seen.

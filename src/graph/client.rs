@@ -24,6 +24,14 @@ impl<T: Transport> Client<T> {
     pub fn new(link: Arc<Link<T>>) -> Self {
         Self { link }
     }
+    /// Calls with another token from the next request on.
+    pub fn change_secrets(&self, secrets: super::Secrets) {
+        self.link.change_secrets(secrets);
+    }
+    /// Pixels, clock, API version and proof: what a check of the installation looks at besides account and token.
+    pub async fn surroundings(&self) -> Result<crate::ports::meta::Surroundings, MetaError> {
+        self.link.read_for_check().await
+    }
     /// How far Meta's clock is ahead of ours in milliseconds, once an answer has told.
     pub fn clock_skew_ms(&self) -> Option<i64> {
         self.link.clock_skew_ms()

@@ -77,7 +77,7 @@ impl Sleeper for OnClock {
 pub struct Link<T> {
     transport: T,
     pub(super) clock: Arc<dyn Clock>,
-    secrets: Secrets,
+    secrets: Mutex<Secrets>,
     pub(super) options: Options,
     pub(super) pace: Pace,
     gate: Semaphore,
@@ -110,7 +110,7 @@ impl<T: Transport> Link<T> {
             transport,
             pace: Pace::new(Arc::clone(&clock), options.points),
             clock,
-            secrets,
+            secrets: Mutex::new(secrets),
             options,
             gate: Semaphore::new(2),
             jitter: Mutex::new(Pcg64Mcg::seed_from_u64(seed)),
@@ -140,8 +140,12 @@ impl<T: Transport> Link<T> {
     pub(super) fn edge(&self, edge: &str) -> String {
         self.path(&format!("{}/{edge}", self.options.account.act()))
     }
-    pub(super) fn secrets(&self) -> &Secrets {
-        &self.secrets
+    pub(super) fn secrets(&self) -> Secrets {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Calls with another token from the next request on: after a renewal, or a person's new login.
+    pub fn change_secrets(&self, secrets: Secrets) {
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
     }
     pub(super) fn known_currency(&self) -> Option<Currency> {
         *self.currency.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,7 +204,7 @@ impl<T: Transport> Link<T> {
         request: Request,
         parse: impl Fn(&str, &Response) -> Result<P, MetaError>,
     ) -> Result<P, MetaError> {
-        let request = self.secrets.sign(request);
+        let request = self.secrets().sign(request);
         self.get_signed(what, &request, parse).await
     }
     /// The same for a request that carries its own token.

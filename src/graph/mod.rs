@@ -12,6 +12,7 @@ mod http;
 mod insights;
 mod link;
 mod mutation;
+pub mod oauth;
 mod outage;
 mod pace;
 mod page;

@@ -185,11 +185,12 @@ impl<T: Transport> Link<T> {
             ),
             ObjectKind::Ad => ("ad", "id,campaign_id,adset_id,name,status,effective_status"),
             ObjectKind::Rule => ("rule", "id,name,status,evaluation_spec"),
+            ObjectKind::Study => ("study", wire::study::FIELDS),
         };
         let what = format!("read {word} {id}");
         let currency = match kind {
             ObjectKind::Campaign | ObjectKind::AdSet => Some(self.currency().await?),
-            ObjectKind::Ad | ObjectKind::Rule => None,
+            ObjectKind::Ad | ObjectKind::Rule | ObjectKind::Study => None,
         };
         let request = Request::get(self.path(id.as_str())).with("fields", fields);
         let body = match self.get(&what, request).await {
@@ -210,9 +211,12 @@ impl<T: Transport> Link<T> {
             ObjectKind::AdSet => ("adsets", Some("adset")),
             ObjectKind::Ad => ("ads", Some("ad")),
             ObjectKind::Rule => ("adrules_library", None),
+            ObjectKind::Study => ("ad_studies", None),
         };
         let what = format!("search {edge} of {} for {marker}", self.options.account);
-        let mut request = Request::get(self.edge(edge)).with("fields", FOUND);
+        // A study has no status, only times.
+        let fields = if kind == ObjectKind::Study { wire::study::FIELDS } else { FOUND };
+        let mut request = Request::get(self.edge(edge)).with("fields", fields);
         if let Some(level) = level {
             let named = filter(&format!("{level}.name"), "CONTAIN", &json!(marker));
             let known = statuses(kind);
@@ -260,7 +264,8 @@ impl<T: Transport> Link<T> {
             .with("since", from.to_string())
             .with("until", until.to_string());
         let rows = self.list(&what, request, wire::activity::key).await?;
-        let app = self.secrets().app_id();
+        let secrets = self.secrets();
+        let app = secrets.app_id();
         let read = |row| wire::activity::parse(row, app).map_err(|e| senseless(&what, &e));
         rows.iter().map(read).collect()
     }
@@ -269,7 +274,10 @@ impl<T: Transport> Link<T> {
         if let Some(request) = self.secrets().debug_token(self.path("debug_token")) {
             let what = "examine the token";
             let body = self.get_signed(what, &request, super::error::body_of).await?;
-            return wire::token::parse(&body).map_err(|e| senseless(what, &e));
+            let mut info = wire::token::parse(&body).map_err(|e| senseless(what, &e))?;
+            // Nothing renews a person's token: that takes the person.
+            info.renewable = self.secrets().is_renewable() && info.kind == "SYSTEM_USER";
+            return Ok(info);
         }
         let what = "check the token";
         let request = Request::get(self.path("me")).with("fields", "id,name");
@@ -278,7 +286,15 @@ impl<T: Transport> Link<T> {
             Err(error) if error.class == MetaClass::Auth => (false, "UNKNOWN".to_owned()),
             Err(error) => return Err(error),
         };
-        Ok(TokenInfo { valid, expires_at: None, scopes: Vec::new(), kind })
+        Ok(TokenInfo {
+            valid,
+            expires_at: None,
+            scopes: Vec::new(),
+            kind,
+            app_id: None,
+            data_access_until: None,
+            renewable: false,
+        })
     }
 }
 
@@ -286,6 +302,13 @@ impl<T: Transport> Link<T> {
 const FOUND: &str = "id,name,status,created_time";
 
 fn found_of(what: &str, kind: ObjectKind, row: &Value) -> Result<Found, MetaError> {
+    if kind == ObjectKind::Study {
+        let study = wire::study::parse(row).map_err(|e| senseless(what, &e))?;
+        let status = study.status().to_owned();
+        let id =
+            ObjectId::new(study.id).map_err(|e| plain(MetaClass::Unknown, what, e.to_string()))?;
+        return Ok(Found { kind, id, name: study.name, status, created: None });
+    }
     let rule = wire::rule::parse(row).map_err(|e| senseless(what, &e))?;
     let id = ObjectId::new(rule.id).map_err(|e| plain(MetaClass::Unknown, what, e.to_string()))?;
     Ok(Found { kind, id, name: rule.name, status: rule.status, created: rule.created })
@@ -296,7 +319,7 @@ fn statuses(kind: ObjectKind) -> &'static [&'static str] {
     match kind {
         ObjectKind::Campaign => &ALL_STATUSES[..6],
         ObjectKind::AdSet => ADSET_STATUSES,
-        ObjectKind::Ad | ObjectKind::Rule => &ALL_STATUSES,
+        ObjectKind::Ad | ObjectKind::Rule | ObjectKind::Study => &ALL_STATUSES,
     }
 }
 
@@ -345,6 +368,19 @@ fn aspects(
                 (Aspect::Name, read.name),
                 (Aspect::Status, read.status),
                 (Aspect::SpendCap, wire::rule::spend_over(body)),
+            ])
+        }
+        ObjectKind::Study => {
+            let read = wire::study::parse(body)?;
+            let instant = |m: Option<crate::domain::Moment>| {
+                m.map_or_else(String::new, |m| m.seconds().to_string())
+            };
+            BTreeMap::from([
+                (Aspect::Status, read.status().to_owned()),
+                (Aspect::StartTime, instant(read.start)),
+                (Aspect::EndTime, instant(read.end)),
+                (Aspect::Cells, read.cells_text()),
+                (Aspect::Name, read.name),
             ])
         }
     })

@@ -15,6 +15,7 @@ pub struct Secrets {
     token: SecretString,
     proof: Option<SecretString>,
     app: Option<SecretString>,
+    renewable: bool,
 }
 
 impl Secrets {
@@ -25,7 +26,26 @@ impl Secrets {
     pub fn new(token: SecretString, app: Option<(&str, &SecretString)>) -> Self {
         let proof = app.map(|(_, secret)| proof(secret, &token));
         let app = app.map(|(id, secret)| format!("{id}|{}", secret.expose_secret()).into());
-        Self { token, proof, app }
+        Self { token, proof, app, renewable: false }
+    }
+    /// The same, where whoever holds the token can get the next one before this one ends. Only a system user's can be.
+    #[must_use]
+    pub fn renewable(self, renewable: bool) -> Self {
+        Self { renewable, ..self }
+    }
+    /// True when the next token comes by itself.
+    pub(super) fn is_renewable(&self) -> bool {
+        self.renewable
+    }
+    /// True when calls carry a proof.
+    pub(super) fn has_proof(&self) -> bool {
+        self.proof.is_some()
+    }
+    /// Signs a request with the token alone, to find out whether the app minds.
+    pub(super) fn sign_without_proof(&self, request: Request) -> Request {
+        let mut request = self.sign(request);
+        request.proof = None;
+        request
     }
     /// The id of our app, when it is known.
     pub(super) fn app_id(&self) -> Option<&str> {

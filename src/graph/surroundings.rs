@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Link, page::by_id, read::senseless, wire};
 use crate::{
-    domain::CampaignId,
-    ports::{MetaError, Request, Transport, meta::Interference},
+    domain::{AccountId, CampaignId},
+    ports::{
+        MetaClass, MetaError, Request, Transport,
+        meta::{Interference, PixelInfo, Surroundings},
+    },
 };
 
 impl<T: Transport> Link<T> {
@@ -84,11 +87,49 @@ impl<T: Transport> Link<T> {
         for row in self.list(&what, request, by_id).await? {
             let study = wire::study::parse(&row).map_err(|e| senseless(&what, &e))?;
             let member = study.members.iter().any(|m| touched.contains(m.as_str()));
-            if member && study.is_live(self.clock.now()) {
+            let ours = !self.options.marker.is_empty() && study.name.contains(&self.options.marker);
+            if member && !ours && study.is_live(self.clock.now()) {
                 put(found, "study", study.id, study.name);
             }
         }
         Ok(())
+    }
+}
+
+impl<T: Transport> Link<T> {
+    pub(super) async fn read_for_check(&self) -> Result<Surroundings, MetaError> {
+        let what = format!("read pixels of {}", self.options.account);
+        let fields = "id,name,last_fired_time,is_unavailable";
+        let request = Request::get(self.edge("adspixels")).with("fields", fields);
+        let rows = self.list(&what, request, by_id).await?;
+        let pixels: Result<Vec<PixelInfo>, _> = rows.iter().map(wire::pixel::parse).collect();
+        let pixels = pixels.map_err(|e| senseless(&what, &e))?;
+        let request = Request::get(self.path("me/adaccounts")).with("fields", "id,account_id");
+        let accounts = self.list("read the ad accounts of the token", request, by_id).await?;
+        let ids = accounts.iter().filter_map(by_id).filter_map(|id| AccountId::new(&id).ok());
+        Ok(Surroundings {
+            pixels,
+            skew_ms: self.clock_skew_ms(),
+            version_warning: self.wire_state().version_warning,
+            proof_sent: self.secrets().has_proof(),
+            proof_required: self.wants_proof().await,
+            accounts: ids.map(|id| id.to_string()).collect(),
+        })
+    }
+
+    /// Whether a harmless call without proof is refused; None when that cannot be told.
+    async fn wants_proof(&self) -> Option<bool> {
+        let secrets = self.secrets();
+        if !secrets.has_proof() {
+            return None;
+        }
+        let request = Request::get(self.path("me")).with("fields", "id");
+        let bare = secrets.sign_without_proof(request);
+        match self.get_signed("ask without a proof", &bare, super::error::body_of).await {
+            Ok(_) => Some(false),
+            Err(e) if matches!(e.class, MetaClass::Refused | MetaClass::Auth) => Some(true),
+            Err(_) => None,
+        }
     }
 }
 

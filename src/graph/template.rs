@@ -7,7 +7,7 @@ use super::{
     wire::num::NO_CAP,
 };
 use crate::domain::{
-    AccountId, CreativeId, Fields, Goal, Money, Rung, Status,
+    AccountId, CreativeId, Fields, Goal, Moment, Money, Rung, Status,
     plan::{ObjectKind, Op, Target, Template},
 };
 
@@ -30,7 +30,11 @@ pub(super) fn of(account: &AccountId, op: &Op) -> Template {
         Op::CreatePauseRule { name, campaign, spend_over } => {
             edge("adrules_library", pause_rule(name, campaign, *spend_over))
         }
+        Op::CreateStudy { name, business, start, end, cells } => {
+            post(format!("{business}/ad_studies"), study(name, *start, *end, cells))
+        }
         Op::DeleteRule { rule }
+        | Op::EndStudy { study: rule }
         | Op::SetStatus { object: rule, kind: ObjectKind::Rule, to: Status::Deleted } => {
             Template { method: "DELETE".into(), path: rule.template(), params: Vec::new() }
         }
@@ -182,6 +186,20 @@ fn ad(source: &str, adset: &Target, name: &str, creative: &CreativeId, fields: &
     params.extend(take(fields, AD_COPY));
     params.push(pair("source_ad_id", source));
     params
+}
+
+/// One cell per campaign, equal shares (Marketing API, "Split testing").
+fn study(name: &str, start: Moment, end: Moment, cells: &[(String, Target)]) -> Params {
+    let share = Op::cell_share(cells.len());
+    let cell = |(name, campaign): &(String, Target)| json!({"name": name, "treatment_percentage": share, "campaigns": [campaign.template()]});
+    let cells: Vec<Value> = cells.iter().map(cell).collect();
+    vec![
+        pair("name", name),
+        pair("type", "SPLIT_TEST"),
+        pair("start_time", start.seconds().to_string()),
+        pair("end_time", end.seconds().to_string()),
+        pair("cells", Value::Array(cells).to_string()),
+    ]
 }
 
 /// Checked by Meta every half hour; money in rules is in minor units (Marketing API, "Ad rules").

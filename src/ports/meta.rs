@@ -158,6 +158,50 @@ pub struct TokenInfo {
     pub scopes: Vec<String>,
     /// `USER`, `SYSTEM_USER`, …
     pub kind: String,
+    /// The app it was made for, where that is told.
+    pub app_id: Option<String>,
+    /// Until when a person's consent to read data holds; None = no such end.
+    pub data_access_until: Option<Moment>,
+    /// The agent can get the next one by itself before this one ends.
+    pub renewable: bool,
+}
+
+impl TokenInfo {
+    /// The instant after which nobody could stop what was started under this token: none for a token that never ends
+    /// or is renewed in time.
+    pub fn ends(&self) -> Option<Moment> {
+        self.expires_at.filter(|_| !self.renewable)
+    }
+}
+
+/// A pixel as a check looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PixelInfo {
+    /// Its id.
+    pub id: String,
+    /// Its name; foreign text.
+    pub name: String,
+    /// When it last reported an event.
+    pub last_fired: Option<Moment>,
+    /// Meta says that it cannot be used.
+    pub unavailable: bool,
+}
+
+/// What a check of the surroundings found beside account and token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The pixels of the account.
+    pub pixels: Vec<PixelInfo>,
+    /// Meta's clock ahead of ours, in milliseconds.
+    pub skew_ms: Option<i64>,
+    /// What Meta says about the API version, if it warns.
+    pub version_warning: Option<String>,
+    /// Whether calls carry `appsecret_proof`.
+    pub proof_sent: bool,
+    /// Whether the app refuses calls without it; None when that was not found out.
+    pub proof_required: Option<bool>,
+    /// Ids of the ad accounts the token reaches.
+    pub accounts: Vec<String>,
 }
 
 /// What the answers so far said about the way to Meta itself.

@@ -194,6 +194,50 @@ pub struct CommandRow {
     pub note: String,
 }
 
+/// Whether a sealed secret is in use, or waits to be tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Stored, not yet tested.
+    Candidate,
+    /// In use.
+    Current,
+}
+
+impl Standing {
+    /// The word in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Candidate => "candidate",
+            Self::Current => "current",
+        }
+    }
+    /// Reads [`Standing::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Candidate, Self::Current].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// A secret as it lies on disk: ciphertext, and facts that are no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRow {
+    /// Random, 32 hex digits; part of what the ciphertext is bound to.
+    pub id: String,
+    /// What the secret is for, e.g. `token`.
+    pub purpose: String,
+    /// In use, or waiting to be tested.
+    pub standing: Standing,
+    /// Which key it was sealed under.
+    pub key_id: String,
+    /// The nonce.
+    pub nonce: Vec<u8>,
+    /// The ciphertext with its tag.
+    pub sealed: Vec<u8>,
+    /// What is known about the secret: JSON.
+    pub facts: Vec<u8>,
+    /// When it was sealed.
+    pub made_at: Moment,
+}
+
 /// That a range of days was read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoverageRow {
@@ -286,6 +330,13 @@ pub enum Record {
         key: String,
         /// Its value.
         value: String,
+    },
+    /// A sealed secret; there is one of each purpose and standing.
+    Sealed(SealedRow),
+    /// A sealed secret goes.
+    SealedRemoved {
+        /// Which.
+        id: String,
     },
     /// The next link of the audit chain.
     Audit {
@@ -448,6 +499,8 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Option<Moment>, StoreError>> + Send;
     /// A named small value.
     fn note(&self, key: &str) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+    /// The sealed secrets of this account.
+    fn sealed(&self) -> impl Future<Output = Result<Vec<SealedRow>, StoreError>> + Send;
     /// Links after number `after`, oldest first, at most `limit`.
     fn links(
         &self,

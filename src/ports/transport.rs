@@ -73,11 +73,13 @@ impl Request {
 }
 
 /// Parameters that carry a secret in plain text, because Meta takes them nowhere else.
-const SECRET_PARAMS: [&str; 7] = [
+const SECRET_PARAMS: [&str; 9] = [
     "access_token",
     "appsecret_proof",
     "client_secret",
     "code",
+    "code_verifier",
+    "state",
     "fb_exchange_token",
     "input_token",
     "revoke_token",
@@ -107,7 +109,7 @@ impl fmt::Debug for Request {
 }
 
 /// What came back, whatever the status.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
@@ -115,6 +117,16 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body, decompressed and capped.
     pub body: Vec<u8>,
+}
+
+/// Shows no body: the answer to a login holds a token.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Response {

@@ -1,4 +1,6 @@
-//! Who may come in: tokens, `appsecret_proof`, and the login endpoints.
+//! Who may come in: tokens, what they may do, and `appsecret_proof`.
+
+use std::collections::BTreeMap;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
@@ -12,7 +14,37 @@ use super::{
 };
 use crate::domain::Moment;
 
-const SCOPES: [&str; 3] = ["ads_read", "ads_management", "business_management"];
+/// Permissions this world knows.
+pub(super) const SCOPES: [&str; 3] = ["ads_read", "ads_management", "business_management"];
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A person who logged in.
+    Person,
+    /// A system user of the business.
+    System,
+}
+
+/// A token this world has given out.
+#[derive(Debug, Clone)]
+pub(super) struct Issued {
+    pub(super) holder: Holder,
+    pub(super) scopes: Vec<String>,
+    /// Asked for and not granted.
+    pub(super) declined: Vec<String>,
+    pub(super) since: Moment,
+    /// None = never.
+    pub(super) expires: Option<Moment>,
+    pub(super) revoked: bool,
+}
+
+/// Tokens and codes given out since the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) tokens: BTreeMap<String, Issued>,
+    pub(super) codes: BTreeMap<String, super::login::Code>,
+}
 
 /// `appsecret_proof`: lower-case hex of HMAC-SHA256 over the token, keyed with the app secret.
 fn proof(secret: &str, token: &str) -> String {
@@ -27,6 +59,20 @@ impl World {
     pub(super) fn own_proof(&self) -> String {
         let c = &self.credentials;
         proof(c.app_secret.expose_secret(), c.access_token.expose_secret())
+    }
+    /// What is known about a token; the one of the credentials is a system user's.
+    pub(super) fn issued(&self, token: &str) -> Option<Issued> {
+        if token == self.credentials.access_token.expose_secret() {
+            return Some(Issued {
+                holder: Holder::System,
+                scopes: self.options.scopes.clone(),
+                declined: Vec::new(),
+                since: self.scenario.start,
+                expires: self.options.token_expires,
+                revoked: false,
+            });
+        }
+        self.gate.tokens.get(token).cloned()
     }
     /// Takes token and proof out of the parameters and checks them; returns the token.
     pub(super) fn admit(
@@ -43,87 +89,103 @@ impl World {
             refusal.status = 400;
             return Err(refusal);
         };
-        if token != self.credentials.access_token.expose_secret() {
+        let Some(issued) = self.issued(&token) else {
             return Err(Refusal::token(
                 None,
                 "Invalid OAuth access token - Cannot parse access token",
             ));
-        }
-        if self.expired() {
-            return Err(Refusal::token(
-                Some(463),
-                "Error validating access token: Session has expired.",
-            ));
-        }
+        };
+        self.alive(&issued)?;
         let secret = self.credentials.app_secret.expose_secret();
         match given {
             Some(text) if text != proof(secret, &token) => Err(Refusal::proof()),
-            None if self.options.require_proof => {
-                let text = "API calls from the server require an appsecret_proof argument";
-                Err(Refusal::new(100, text))
-            }
+            None if self.options.require_proof => Err(Refusal::no_proof()),
             _ => Ok(token),
         }
     }
-    fn expired(&self) -> bool {
-        self.options.token_expires.is_some_and(|t| t <= self.now)
+    pub(super) fn alive(&self, issued: &Issued) -> Result<(), Refusal> {
+        if issued.revoked {
+            let text = "Error validating access token: The session has been invalidated.";
+            return Err(Refusal::token(Some(467), text));
+        }
+        if issued.expires.is_some_and(|t| t <= self.now) {
+            let text = "Error validating access token: Session has expired.";
+            return Err(Refusal::token(Some(463), text));
+        }
+        Ok(())
     }
     /// `GET /debug_token`: for the app (`app|secret`) or the token itself.
     pub(super) fn debug_token(&self, params: &Params, bearer: Option<&str>) -> Answer {
         let c = &self.credentials;
-        let own = c.access_token.expose_secret();
         let app = format!("{}|{}", c.app_id, c.app_secret.expose_secret());
         let caller =
             params.text("access_token").or_else(|| bearer.map(str::to_owned)).unwrap_or_default();
-        if caller != app && caller != own {
+        if caller != app && self.issued(&caller).is_none() {
             return Err(Refusal::token(None, "Invalid OAuth access token signature."));
         }
         let asked = params.need("input_token")?;
-        if asked != own {
+        let Some(issued) = self.issued(&asked) else {
             let error = json!({"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"});
             return Ok(json!({"data": {"error": error, "is_valid": false, "scopes": []}}));
+        };
+        let granular: Vec<Value> = issued
+            .scopes
+            .iter()
+            .map(|s| json!({"scope": s, "target_ids": [c.account_id]}))
+            .collect();
+        let alive = self.alive(&issued);
+        let mut data = json!({
+            "app_id": c.app_id, "type": kind(issued.holder), "application": "Rehearsal app",
+            "expires_at": issued.expires.map_or(0, Moment::seconds),
+            "data_access_expires_at": data_access(&issued), "is_valid": alive.is_ok(),
+            "issued_at": issued.since.seconds(), "scopes": issued.scopes, "granular_scopes": granular,
+            "user_id": self.user_of(issued.holder),
+        });
+        if let Err(refusal) = alive {
+            data["error"] = json!({"code": refusal.code, "subcode": refusal.subcode, "message": refusal.message});
         }
-        let granular: Vec<Value> =
-            SCOPES.iter().map(|s| json!({"scope": s, "target_ids": [c.account_id]})).collect();
-        Ok(json!({"data": {
-            "app_id": c.app_id, "type": "SYSTEM_USER", "application": "Rehearsal app", "expires_at": self.options.token_expires.map_or(0, Moment::seconds),
-            "data_access_expires_at": 0, "is_valid": !self.expired(), "issued_at": self.scenario.start.seconds(),
-            "scopes": SCOPES, "granular_scopes": granular, "user_id": c.user_id,
-        }}))
+        Ok(json!({ "data": data }))
     }
-    /// `GET /oauth/access_token`: exchanges the token for a long-lived one; here it already is one.
-    pub(super) fn exchange_token(&self, params: &Params) -> Answer {
-        let c = &self.credentials;
-        let known = params.text("client_id").as_deref() == Some(c.app_id.as_str())
-            && params.text("client_secret").as_deref() == Some(c.app_secret.expose_secret());
-        if !known {
-            return Err(Refusal::new(1, "Error validating client secret."));
-        }
-        match params.text("grant_type").as_deref() {
-            Some("client_credentials") => {
-                let token = format!("{}|{}", c.app_id, c.app_secret.expose_secret());
-                Ok(json!({"access_token": token, "token_type": "bearer"}))
-            }
-            Some("fb_exchange_token")
-                if params.text("fb_exchange_token").as_deref()
-                    == Some(c.access_token.expose_secret()) =>
-            {
-                Ok(json!({"access_token": c.access_token.expose_secret(), "token_type": "bearer"}))
-            }
-            _ => Err(Refusal::token(None, "Invalid OAuth access token.")),
+    fn user_of(&self, holder: Holder) -> String {
+        match holder {
+            Holder::System => self.credentials.user_id.clone(),
+            // Another number than the system user's, of the same length.
+            Holder::Person => self.credentials.user_id.chars().rev().collect(),
         }
     }
     /// `GET /me`.
-    pub(super) fn me(&self) -> Value {
-        json!({"id": self.credentials.user_id, "name": "Rehearsal system user"})
+    pub(super) fn me(&self, token: &str) -> Value {
+        let holder = self.issued(token).map_or(Holder::System, |i| i.holder);
+        let name = match holder {
+            Holder::System => "Rehearsal system user",
+            Holder::Person => "Rehearsal person",
+        };
+        json!({"id": self.user_of(holder), "name": name})
+    }
+    /// `GET /me/permissions`.
+    pub(super) fn permissions(&self, token: &str) -> Value {
+        let Some(issued) = self.issued(token) else { return json!({"data": []}) };
+        let one = |status: &str, s: &String| json!({"permission": s, "status": status});
+        let granted = issued.scopes.iter().map(|s| one("granted", s));
+        let declined = issued.declined.iter().map(|s| one("declined", s));
+        json!({ "data": granted.chain(declined).collect::<Vec<Value>>() })
     }
 }
 
-/// `GET /me/permissions`.
-pub(super) fn permissions() -> Value {
-    let granted: Vec<Value> =
-        SCOPES.iter().map(|s| json!({"permission": s, "status": "granted"})).collect();
-    json!({ "data": granted })
+fn kind(holder: Holder) -> &'static str {
+    match holder {
+        Holder::Person => "USER",
+        Holder::System => "SYSTEM_USER",
+    }
+}
+
+/// A person's consent to read data ends 90 days after they last used the app; a system user's does not.
+fn data_access(issued: &Issued) -> i64 {
+    const DAYS: i64 = 90;
+    match issued.holder {
+        Holder::Person => issued.since.plus(DAYS * crate::domain::DAY_MS).seconds(),
+        Holder::System => 0,
+    }
 }
 
 #[cfg(test)]
@@ -132,8 +194,10 @@ mod tests {
 
     #[test]
     fn the_proof_is_the_hmac_of_the_token() {
-        // RFC 4231, test case 2.
-        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(proof("Jefe", "what do ya want for nothing?"), expected);
+        // RFC 4231, test case 2, with key and data swapped into our roles.
+        assert_eq!(
+            proof("Jefe", "what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 }

@@ -23,6 +23,7 @@ impl World {
                 return self.debug_token(&incoming.params, incoming.bearer.as_deref());
             }
             ["oauth", "access_token"] => return self.exchange_token(&incoming.params),
+            ["oauth", "revoke"] => return self.revoke_token(&incoming.params),
             _ => {}
         }
         super::versions::served(bare.version)?;
@@ -63,7 +64,11 @@ impl World {
     }
     /// What the token may do: reading, changing, touching the business.
     fn permitted(&self, call: &Call) -> Result<(), Refusal> {
-        let has = |scope: &str| self.options.scopes.iter().any(|s| s == scope);
+        let granted = self.issued(&call.token).map(|t| t.scopes).unwrap_or_default();
+        let has = |scope: &str| granted.iter().any(|s| s == scope);
+        if call.path.first().is_some_and(|p| p == "me") && call.method == Method::Get {
+            return Ok(());
+        }
         let business = call.path.first().is_some_and(|p| *p == self.credentials.business_id);
         let reads = call.method == Method::Get || call.path.last().is_some_and(|p| p == "insights");
         let missing = match (business, reads) {
@@ -104,9 +109,9 @@ impl World {
         let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
         match (call.method, &path[..]) {
             (Method::Get, []) => self.read_many(call),
-            (Method::Get, ["me"]) => Ok(self.me()),
+            (Method::Get, ["me"]) => Ok(self.me(&call.token)),
             (Method::Get, ["me", "adaccounts"]) => self.my_accounts(call),
-            (Method::Get, ["me", "permissions"]) => Ok(super::access::permissions()),
+            (Method::Get, ["me", "permissions"]) => Ok(self.permissions(&call.token)),
             (Method::Get, ["me", "businesses"]) => {
                 let id = self.credentials.business_id.clone();
                 Ok(

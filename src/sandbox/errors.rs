@@ -120,6 +120,13 @@ impl Refusal {
         refusal.kind = "GraphMethodException";
         refusal
     }
+    /// No `appsecret_proof`, where the app demands one.
+    pub(super) fn no_proof() -> Self {
+        let mut refusal =
+            Self::new(100, "API calls from the server require an appsecret_proof argument");
+        refusal.kind = "GraphMethodException";
+        refusal
+    }
     /// The JSON body.
     pub(super) fn body(&self, trace: &str) -> Value {
         let mut error = json!({"message": self.message, "type": self.kind, "code": self.code, "fbtrace_id": trace});

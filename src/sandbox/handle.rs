@@ -102,6 +102,19 @@ impl Sandbox {
     pub(super) fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         look(&self.lock().world)
     }
+    /// Changes the world otherwise than by a Graph request.
+    pub(super) fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.lock().world)
+    }
+    /// Ends a token before its time, as a person does who removes the app.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.change_world(|world| {
+            world.gate.tokens.get_mut(token).is_some_and(|issued| {
+                issued.revoked = true;
+                true
+            })
+        })
+    }
     /// The clock of this world.
     pub fn clock(&self) -> SimClock {
         self.clock.clone()

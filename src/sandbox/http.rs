@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{
-    Sandbox, num,
+    DialogAnswer, Sandbox, num,
     orders::Order,
     params::{Params, form, multipart, plain},
     request::Incoming,
@@ -86,6 +86,9 @@ async fn any(State(shared): State<Shared>, request: HttpRequest) -> HttpResponse
     if let Some(path) = head.uri.path().strip_prefix("/_sandbox/") {
         return admin(&shared.sandbox, &head.method, path.trim_end_matches('/'), &body);
     }
+    if head.uri.path().trim_end_matches('/').ends_with("/dialog/oauth") {
+        return dialog(&shared.sandbox, &head.method, &head.uri, &body);
+    }
     let Some(incoming) = decode(&head.method, &head.uri, &head.headers, &body) else {
         return (StatusCode::METHOD_NOT_ALLOWED, "GET, POST or DELETE").into_response();
     };
@@ -97,6 +100,14 @@ async fn any(State(shared): State<Shared>, request: HttpRequest) -> HttpResponse
     };
     let mut reply = HttpResponse::new(answer.body.into());
     *reply.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    // The world's own time, which is not the machine's: clients compare it with their clock.
+    let now = jiff::Timestamp::from_millisecond(shared.sandbox.clock().now().millis());
+    let date = now.ok().and_then(|t| {
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&t).ok()
+    });
+    if let Some(value) = date.and_then(|d| d.parse().ok()) {
+        reply.headers_mut().insert(header::DATE, value);
+    }
     for (name, value) in answer.headers {
         let name = header::HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, value.parse()) {
@@ -104,6 +115,28 @@ async fn any(State(shared): State<Shared>, request: HttpRequest) -> HttpResponse
         }
     }
     reply
+}
+
+/// The login dialog is a page for people and no part of the Graph API.
+fn dialog(sandbox: &Sandbox, method: &HttpMethod, uri: &Uri, body: &Bytes) -> HttpResponse {
+    let mut params = form(uri.query().unwrap_or(""));
+    let submitted = method == HttpMethod::POST;
+    if submitted {
+        // The form repeats what the address says; only what was sent counts.
+        params = form(&String::from_utf8_lossy(body));
+    }
+    let no_store = (header::CACHE_CONTROL, "no-store");
+    match sandbox.dialog(&params, submitted) {
+        DialogAnswer::Page(status, page) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+            (status, [kind, no_store], page).into_response()
+        }
+        DialogAnswer::Redirect(to) => {
+            (StatusCode::FOUND, [(header::LOCATION, to), (no_store.0, no_store.1.to_owned())])
+                .into_response()
+        }
+    }
 }
 
 /// Query first, then whatever the body holds, in any of the encodings Graph clients use.

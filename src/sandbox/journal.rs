@@ -34,7 +34,8 @@ pub struct LogEntry {
     pub mutation: Value,
 }
 
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
+    "code_verifier",
     "access_token",
     "appsecret_proof",
     "client_secret",

@@ -31,7 +31,7 @@ impl World {
             return Ok(queued);
         }
         if id == self.credentials.user_id {
-            return Ok(self.me());
+            return Ok(self.me(&call.token));
         }
         if id == self.credentials.business_id {
             return Ok(json!({"id": id, "name": format!("{} business", self.scenario.name)}));

@@ -46,7 +46,7 @@ pub struct Options {
     pub strict: bool,
     /// The app demands `appsecret_proof` on every call ("Require App Secret").
     pub require_proof: bool,
-    /// What the token may do.
+    /// What the token may do; others are handed out by the login dialog.
     pub scopes: Vec<String>,
     /// Rows a synchronous insights call may come to; beyond it Meta asks for less.
     pub sync_rows: usize,

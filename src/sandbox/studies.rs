@@ -60,6 +60,9 @@ impl World {
             let text = "An advertiser can have at most 100 studies at the same time.";
             return Err(Refusal::invalid("name", text));
         }
+        if draft.moment("start_time").is_none_or(|t| t <= self.now) {
+            return Err(Refusal::invalid("start_time", "The start must lie in the future."));
+        }
         let id = self.create(Kind::Study, (0, 0), draft.fields);
         Ok(json!({"id": id.to_string()}))
     }

@@ -9,6 +9,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    access::Gate,
     activities::{Activity, Actor},
     asyncsets::RequestSet,
     audience::Audience,
@@ -61,6 +62,8 @@ pub(super) struct World {
     pub(super) abnormal: Option<f64>,
     /// Minor units spent beyond any pacing, by ad set and campaign.
     pub(super) excess: BTreeMap<Id, i64>,
+    /// Tokens and codes given out.
+    pub(super) gate: Gate,
     pub(super) last_id: Id,
     pub(super) draws: u64,
 }
@@ -101,6 +104,7 @@ impl World {
             odd_account: None,
             abnormal: None,
             excess: BTreeMap::new(),
+            gate: Gate::default(),
             last_id: 120_210_000_000_000_000
                 + num::mix(&[scenario.seed, 9]) % 1_000_000_000 * 1_000,
             draws: 0,

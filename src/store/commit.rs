@@ -7,7 +7,7 @@ use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 use super::{
     audit, doc,
     error::{document, failed},
-    objects, personal, sql,
+    objects, personal, secrets, sql,
 };
 use crate::{
     domain::{
@@ -36,6 +36,7 @@ pub(crate) fn kind_word(kind: ObjectKind) -> &'static str {
         ObjectKind::AdSet => "ad_set",
         ObjectKind::Ad => "ad",
         ObjectKind::Rule => "rule",
+        ObjectKind::Study => "study",
     }
 }
 
@@ -82,6 +83,8 @@ pub(crate) async fn apply(
             run(conn, "keeping a note", put).await?;
             Ok(())
         }
+        Record::Sealed(row) => secrets::put(conn, account, row).await,
+        Record::SealedRemoved { id } => secrets::remove(conn, account, id).await,
         Record::Audit { at, kind, body } => audit::append(conn, *at, kind, body).await,
     }
 }

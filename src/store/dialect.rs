@@ -35,7 +35,7 @@ pub(crate) const PAGE_LIMIT: &str = "pragma max_page_count";
 /// "RUNG" as a number: `application_id` of our files.
 pub(crate) const APPLICATION_ID: i64 = 1_381_322_311;
 /// The number of the newest migration in `migrations/sqlite`, kept in `user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 /// The oldest engine without the WAL-reset bug (3.7.0 to 3.51.2 could corrupt a database when a checkpoint met a
 /// commit).
 pub(crate) const OLDEST_ENGINE: (u32, u32, u32) = (3, 51, 3);

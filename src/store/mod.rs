@@ -21,11 +21,13 @@ mod personal;
 mod plans;
 mod rows;
 mod schema;
+mod secrets;
 mod small;
 mod space;
 mod sql;
 mod sqlite;
 mod standing;
+mod vault;
 
 pub use anchor::{ANCHOR_FILE, AnchorFile, Anchors, KEY_FILE, set_anchors_aside};
 pub use audit::AuditError;
@@ -37,3 +39,4 @@ pub use schema::Proved;
 pub use space::RESERVE_FILE;
 pub use sqlite::{Access, SqliteStore};
 pub use standing::{Looked, Standing, WAL_ALARM_BYTES};
+pub use vault::{Keyring, VaultError};

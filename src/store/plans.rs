@@ -27,8 +27,8 @@ fn plan_kind(word: &str) -> Result<PlanKind, StoreError> {
 }
 
 fn object_kind(word: &str) -> Result<ObjectKind, StoreError> {
-    use ObjectKind::{Ad, AdSet, Campaign, Rule};
-    [Campaign, AdSet, Ad, Rule]
+    use ObjectKind::{Ad, AdSet, Campaign, Rule, Study};
+    [Campaign, AdSet, Ad, Rule, Study]
         .into_iter()
         .find(|kind| super::commit::kind_word(*kind) == word)
         .ok_or_else(|| document("object kind", &format!("{word:?} is unknown")))

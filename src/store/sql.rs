@@ -146,6 +146,15 @@ statements! {
         on conflict (account, name) do update set value = excluded.value";
     NOTE_GET = "select value from notes where account = $1 and name = $2";
 
+    SECRET_PUT = "insert into secrets (id, account, purpose, standing, key_id, nonce, sealed, facts, made_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    SECRETS_GET = "select id, purpose, standing, key_id, nonce, sealed, facts, made_at from secrets
+        where account = $1 order by purpose, standing";
+    /// Of all accounts: a key is replaced everywhere or it cannot be dropped. The table holds a few rows.
+    SECRETS_ALL = "select account, id, purpose, standing, key_id, nonce, sealed, facts, made_at from secrets
+        order by account, purpose, standing";
+    SECRET_REMOVE = "delete from secrets where account = $1 and id = $2";
+
     AUDIT_HEAD = "select seq, hash from audit order by seq desc limit 1";
     AUDIT_PUT = "insert into audit (seq, at, kind, body, prev, hash) values ($1, $2, $3, $4, $5, $6)";
     AUDIT_LINKS = "select seq, at, kind, body, prev, hash from audit where seq > $1 order by seq limit $2";
@@ -191,9 +200,18 @@ mod tests {
     const SCHEMA: &str = concat!(
         include_str!("../../migrations/sqlite/0001_first_version.sql"),
         include_str!("../../migrations/sqlite/0002_custody.sql"),
+        include_str!("../../migrations/sqlite/0003_secrets_and_studies.sql"),
     );
     const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const ZERO: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+    const OTHER_ID: &str = "0123456789abcdef0123456789abcde0";
+
+    fn secret(id: &'static str, standing: &'static str) -> Vec<Arg> {
+        let (key, nonce) = (T("0123456789abcdef"), B(b"0123456789abcdef01234567"));
+        vec![T(id), T("1"), T("token"), T(standing), key, nonce, B(b"s"), B(b"{}"), I(5)]
+    }
 
     /// Writes in an order the foreign keys and guards accept, with how many rows each changes.
     fn writes() -> Vec<(&'static str, Vec<Arg>, u64)> {
@@ -246,6 +264,9 @@ mod tests {
             (PERSONAL_PUT, vec![T("p:2"), B(b"salt"), T("eve")], 1),
             (PERSONAL_ERASE, vec![T("p:2")], 1),
             (AUDIT_PUT, vec![I(1), I(5), T("k"), B(b"{}"), T(ZERO), T(HASH)], 1),
+            (SECRET_PUT, secret(ID, "current"), 1),
+            (SECRET_PUT, secret(OTHER_ID, "candidate"), 1),
+            (SECRET_REMOVE, vec![T("1"), T(ID)], 1),
         ]
     }
 
@@ -281,6 +302,8 @@ mod tests {
             (COMMANDS_WAITING, vec![T("1")], 1),
             (SLOT_LAST, vec![T("1"), T("pull")], 1),
             (NOTE_GET, vec![T("1"), T("k")], 1),
+            (SECRETS_GET, vec![T("1")], 1),
+            (SECRETS_ALL, vec![], 1),
             (AUDIT_HEAD, vec![], 1),
             (AUDIT_LINKS, vec![I(0), I(5)], 1),
             (AUDIT_LINK_HASH, vec![I(1)], 1),
@@ -350,7 +373,7 @@ mod tests {
             for row in bound(explain, args).fetch_all(&mut conn).await.unwrap() {
                 let detail: String = sqlx::Row::get(&row, "detail");
                 let whole = detail.starts_with("SCAN")
-                    && ![AUDIT_HEAD, AUDIT_LAST_SCHEMA, PERSONAL_ALL].contains(&text);
+                    && ![AUDIT_HEAD, AUDIT_LAST_SCHEMA, PERSONAL_ALL, SECRETS_ALL].contains(&text);
                 assert!(!whole, "{text}\n{detail}");
                 // Pages must come out of an index in order: sorting would read everything for each page.
                 let sorted = detail.contains("TEMP B-TREE") && text.contains("limit");

@@ -193,6 +193,7 @@ pub(super) fn first_evidence(seen: &Observed<'_>, policy: &Policy, arm: Arm) -> 
             account_daily_minor: budget.minor(),
             insights_read: Some(now.plus(-DAY_MS / 24)),
             no_raises: Vec::new(),
+            study: None,
         },
     }
 }

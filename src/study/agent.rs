@@ -201,7 +201,7 @@ impl Account {
                 self.rebuild_days(seen);
                 built.challenger = Some(arm.id());
             }
-            (PlanKind::Activate, Some(route)) => built.test = self.activate(route),
+            (PlanKind::Activate, Some(route)) => built.test = self.activate(route).map(Box::new),
             (PlanKind::Shift, _) => {
                 self.incumbent.on = false;
                 // The winner starts from the budget it has and grows in easy steps.
@@ -253,6 +253,7 @@ impl Account {
             not_before: None,
             looks: 0,
             rule: None,
+            study: None,
         })
     }
 

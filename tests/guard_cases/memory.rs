@@ -17,6 +17,7 @@ use rungwise::{
         Record, Store, StoreError,
         store::{
             ClimbRow, CommandRow, CoverageRow, DecisionRow, IntentRow, PlanRow, SavedInsights,
+            SealedRow,
         },
     },
 };
@@ -203,6 +204,9 @@ impl Store for Memory {
     }
     async fn note(&self, key: &str) -> Result<Option<String>, StoreError> {
         Ok(self.held().notes.get(key).cloned())
+    }
+    async fn sealed(&self) -> Result<Vec<SealedRow>, StoreError> {
+        Ok(vec![])
     }
     async fn links(&self, _: i64, _: u32) -> Result<Vec<Link>, StoreError> {
         Ok(vec![])

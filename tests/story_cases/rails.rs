@@ -406,13 +406,14 @@ async fn autonomy_that_was_taken_back_waits_for_people_until_a_person_returns_it
     assert_eq!(story.unanswered().await.len(), 1, "the plan waits for a person");
     let account = story.parts.account.clone();
     let history = &story.parts.store;
-    let view = views::status(history, &account.id, &account.policy, None).await.unwrap();
+    let view = views::status(history, &account.id, &account.policy, None, None).await.unwrap();
     assert_eq!(view.mode, "supervised");
     assert!(view.mode_reason.unwrap().contains("a read contradicted a write"));
     commands::lift(history, story.now(), "ana", "looked at it").await.unwrap();
     story.pass(true).await;
     assert!(writes(&story) > 0, "{}", story.tale());
-    let view = views::status(&story.parts.store, &account.id, &account.policy, None).await.unwrap();
+    let view =
+        views::status(&story.parts.store, &account.id, &account.policy, None, None).await.unwrap();
     assert_eq!((view.mode.as_str(), view.mode_reason), ("autonomous", None));
 }
 

@@ -38,7 +38,7 @@ async fn refusals(story: &mut Story) -> Vec<String> {
     let (history, account) = (&story.parts.store, &story.parts.account);
     assert!(history.climbs(false).await.unwrap().is_empty(), "{}", story.tale());
     assert!(story.world.requests().iter().all(|e| e.mutation.is_null()), "nothing was touched");
-    let view = views::status(history, &account.id, &account.policy, None).await.unwrap();
+    let view = views::status(history, &account.id, &account.policy, None, None).await.unwrap();
     let (_, why) = view.refused.into_iter().next().expect("status names the campaign and why");
     why
 }

@@ -120,6 +120,7 @@ fn silent(evidence: &Evidence) -> Vec<String> {
 pub(super) fn route_gates(evidence: &Evidence, climb: &Climb, route: &Route) -> Vec<Gate> {
     let mut closed = Vec::new();
     closed.extend(money(evidence, route));
+    closed.extend(study(evidence, route));
     closed.extend(token(evidence));
     closed.extend(rest(evidence, climb, route));
     closed.extend(retry(evidence, climb, route));
@@ -166,6 +167,20 @@ fn money(evidence: &Evidence, route: &Route) -> Option<Gate> {
             "max_spend_per_climb",
             format!("{cap} pays for {days} days at {extra}; {needed} are needed"),
         )
+    })
+}
+
+/// A study is made by the business that owns the account, and takes a permission of its own. That its start lies in the
+/// future is the planner's and the door's business.
+fn study(evidence: &Evidence, route: &Route) -> Option<Gate> {
+    let facts = evidence.gates.study.as_ref().filter(|_| route.kind != RouteKind::Placement)?;
+    if facts.business.is_none() {
+        let why = "compare.isolation is ad_study, but the account belongs to no business";
+        return Some(Gate::closed("study_business", why));
+    }
+    (facts.permitted == Some(false)).then(|| {
+        let why = "compare.isolation is ad_study, but the token lacks business_management";
+        Gate::closed("study_scope", why)
     })
 }
 

@@ -64,13 +64,13 @@ pub fn compare_ads(source: &Fields, copy: &Fields, allowed: &[&str]) -> ParityRe
     compare(ObjectKind::Ad, source, copy, allowed)
 }
 
-/// The table of a kind; rules have none, since they are never copied.
+/// The table of a kind; rules and studies have none, since they are never copied.
 pub fn table(kind: ObjectKind) -> &'static [(&'static str, Class)] {
     match kind {
         ObjectKind::Campaign => CAMPAIGN,
         ObjectKind::AdSet => ADSET,
         ObjectKind::Ad => AD,
-        ObjectKind::Rule => &[],
+        ObjectKind::Rule | ObjectKind::Study => &[],
     }
 }
 

@@ -73,6 +73,15 @@ impl Blended {
     }
 }
 
+/// Spend and purchases of the whole account in the last four weeks of complete days; None without spend.
+pub fn baseline(evidence: &Evidence) -> Option<Exposure> {
+    let from = evidence.today.plus(-BASELINE_DAYS);
+    let usable = |d: &&DayFacts| d.complete && !d.incumbent.is_gap() && d.day >= from;
+    let days: Vec<&DayFacts> = evidence.days.iter().filter(usable).collect();
+    let sum = sum(&days);
+    (sum.spend > 0.0).then_some(sum)
+}
+
 /// The check on stored evidence; None without a test, or without spend in either period.
 pub fn blended(evidence: &Evidence) -> Option<Blended> {
     let since = evidence.climb.state.test()?.first_day;

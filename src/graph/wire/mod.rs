@@ -11,6 +11,7 @@ pub(super) mod adset;
 pub(super) mod campaign;
 pub(super) mod insights;
 pub(super) mod num;
+pub(super) mod pixel;
 pub(super) mod rule;
 pub(super) mod study;
 mod text;

@@ -13,6 +13,8 @@ struct Wire {
     expires_at: Loose,
     scopes: Vec<String>,
     r#type: Loose,
+    app_id: Loose,
+    data_access_expires_at: Loose,
 }
 
 /// Reads the `data` of an answer. `expires_at` 0 means never.
@@ -24,5 +26,8 @@ pub(in crate::graph) fn parse(value: &Value) -> Result<TokenInfo, WireError> {
         expires_at: wire.expires_at.moment(&label, "expires_at")?,
         scopes: wire.scopes,
         kind: wire.r#type.0,
+        app_id: Some(wire.app_id.0).filter(|id| !id.is_empty()),
+        data_access_until: wire.data_access_expires_at.moment(&label, "data_access_expires_at")?,
+        renewable: false,
     })
 }
