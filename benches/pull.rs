@@ -42,7 +42,7 @@ use sqlx::{
 const SETS: usize = 1_000;
 /// Rows of a page and of a transaction: what the pull uses.
 const PAGE: usize = 500;
-const TRANSACTION: usize = 2_500;
+const TRANSACTION: usize = 4_000;
 /// Rows of one insert in the second bare loop: what the store uses.
 const AT_ONCE: usize = 40;
 /// Noon of the last day, UTC.
@@ -402,7 +402,8 @@ async fn bare(base: &str, days: i64, at_once: usize) -> serde_json::Value {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .row_buffer_size(1_024)
-        .pragma("journal_size_limit", "67108864");
+        .pragma("journal_size_limit", "67108864")
+        .pragma("cache_size", "-8192");
     for (name, value) in [
         ("synchronous", "full"),
         ("foreign_keys", "on"),

@@ -32,7 +32,7 @@ async fn serve(app: Router) -> String {
 }
 fn transport(base: &str) -> HttpTransport {
     let short = Duration::from_millis(300);
-    HttpTransport::new(base, Timeouts { connect: short, read: short, write: short })
+    HttpTransport::new(base, Timeouts { connect: short, head: short, read: short, write: short })
         .expect("a loopback address is accepted")
 }
 fn signed(mut request: Request) -> Request {

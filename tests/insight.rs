@@ -186,6 +186,8 @@ async fn an_outside_change_is_named_field_by_field_and_an_unread_account_says_sy
     let change = found.foreign().find(|c| c.field == "name").expect("the new name is noticed");
     assert_eq!((change.kind, change.id.as_str()), ("ad set", set.as_str()));
     assert_eq!(change.now, "renamed by hand");
+    let log = change.log.as_deref().expect("the activity log tells of it");
+    assert!(log.contains("update_ad_set"), "{log}");
 }
 
 #[tokio::test]

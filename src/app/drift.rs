@@ -42,6 +42,8 @@ pub struct Change {
     pub seen_at: String,
     /// The op key of our own write since then to this object; None = somebody else's change.
     pub own_write: Option<String>,
+    /// What the account's activity log, which can lag, tells last of this object since the snapshot.
+    pub log: Option<String>,
 }
 
 impl Drift {
@@ -67,14 +69,34 @@ pub async fn drift<S: Store, R: MetaRead>(store: &S, meta: &R) -> Result<Drift> 
     let fresh = meta.trees(&managed).await?;
     let writes = store.intents(None).await?;
     let mut found = Drift { campaigns: fresh.len(), changes: Vec::new(), gone: Vec::new() };
+    let mut oldest = Moment::from_millis(i64::MAX);
     for id in &managed {
         let Some(before) = store.tree(id).await? else { continue };
         match fresh.iter().find(|t| t.campaign.id == *id) {
             Some(now) => found.changes.extend(changes(&before, now, &writes)),
             None => found.gone.push(format!("{id} ({})", before.campaign.name)),
         }
+        oldest = oldest.min(before.seen_at);
+    }
+    if found.foreign().next().is_some() {
+        consult_log(meta, oldest, &mut found.changes).await;
     }
     Ok(found)
+}
+
+/// Asks the activity log what was done. That it cannot be read takes nothing from what was found.
+async fn consult_log<R: MetaRead>(meta: &R, since: Moment, changes: &mut [Change]) {
+    let log = match meta.activities(since).await {
+        Ok(log) => log,
+        Err(e) => {
+            tracing::warn!("cannot read what was done: {e}");
+            return;
+        }
+    };
+    for change in changes {
+        let last = log.iter().filter(|a| a.object == change.id).max_by_key(|a| a.at);
+        change.log = last.map(|a| format!("{} at {}", a.event, a.at));
+    }
 }
 
 /// An object of a snapshot, whatever its kind.
@@ -116,6 +138,7 @@ fn changes(before: &Tree, now: &Tree, writes: &[IntentRow]) -> Vec<Change> {
         now: is,
         seen_at: seen.rfc3339(),
         own_write: own_write(writes, o.id, seen),
+        log: None,
     };
     let mut found = Vec::new();
     for object in &old {

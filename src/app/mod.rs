@@ -24,6 +24,7 @@ pub mod pull;
 pub mod reconcile;
 pub mod replay;
 pub mod series;
+pub mod site;
 pub mod stand_down;
 pub mod standing;
 pub mod stop;

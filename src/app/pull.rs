@@ -29,7 +29,7 @@ const KEPT_MONTHS: i32 = 37;
 /// A settled day that was read within this time is not read again.
 const ONCE_A_DAY_MS: i64 = 20 * HOUR_MS;
 /// Rows kept in memory before they are written.
-const BULK: usize = 2_500;
+const BULK: usize = 4_000;
 
 /// Name of the note that tells when insights were last read completely, in milliseconds.
 pub const READ_NOTE: &str = "insights_read";

@@ -14,7 +14,7 @@ use crate::{
         hands_off, journal, learning, lines,
         propose::{self, Basis, climb_row},
         pull::{self, Pulled},
-        reconcile, stand_down, standing, sweep, watch,
+        reconcile, site, stand_down, standing, sweep, watch,
     },
     domain::{
         CampaignId, DecisionId, Moment,
@@ -92,14 +92,21 @@ where
     take_up(desk, &pulled, &mut done).await?;
     let mut decided: Vec<crate::domain::ClimbId> = Vec::new();
     let (mode, _) = standing::mode(desk).await?;
+    let mut silent: Option<Vec<String>> = None;
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             pulled.trees = desk.meta.trees(&[]).await?;
         }
         let climbs = lines::open_climbs(desk, &pulled.trees).await?;
         let mut moved = false;
+        if scope.decide && silent.is_none() {
+            let found = site::silent_events(desk, &pulled.trees, &climbs).await?;
+            done.alarms.extend(found.iter().cloned());
+            silent = Some(found);
+        }
         let mut no_raises = standing::no_raises(desk).await?;
         no_raises.extend(standing::closed(desk.store, desk.clock.now()).await?);
+        no_raises.extend(silent.iter().flatten().cloned());
         let token = desk.meta.token().await?;
         let pass = Pass {
             account: &pulled.account,

@@ -32,7 +32,11 @@ fn text(found: &Drift, out: &Output) -> super::Said {
     ))?;
     let short = |v: &Value| v.to_string().chars().take(80).collect::<String>();
     for c in &found.changes {
-        let by = c.own_write.as_ref().map_or("somebody else".to_owned(), |w| format!("write {w}"));
+        let by = match (&c.own_write, &c.log) {
+            (Some(write), _) => format!("write {write}"),
+            (None, Some(told)) => format!("somebody else: {told}"),
+            (None, None) => "somebody else".to_owned(),
+        };
         out.line(&format!(
             "  {} {} {}: {}: {} -> {} ({by}, since {})",
             c.kind,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{Failure, Said};
@@ -36,6 +37,12 @@ impl Output {
     pub fn compact(&self, value: &impl Serialize) -> Said {
         let text = serde_json::to_string(value).map_err(|e| Failure::output(e.into()))?;
         self.write(format!("{}\n", inert_json(&text)).as_bytes())
+    }
+    /// A bar that shows how far something long has come; on stderr, and only where a person can see it.
+    pub fn progress(&self, unit: &'static str) -> ProgressBar {
+        let form = format!("{{elapsed}} {{bar:30}} {{pos}} of {{len}} {unit}, {{msg}}");
+        let style = ProgressStyle::with_template(&form).unwrap_or(ProgressStyle::default_bar());
+        ProgressBar::new(0).with_style(style)
     }
     /// Talk.
     pub fn say(&self, text: &str) {

@@ -16,7 +16,15 @@ pub async fn run(args: &args::Args, sync: &args::Sync, out: &Output) -> Ended {
         .map_err(|e| Failure::new(Ending::Usage, e.to_string(), "write --since 2026-01-31"))?;
     let (parts, _) = context.agent().await?;
     let user = context::user();
-    let pulled = app::pull::pull(parts.desk(&user), since).await?;
+    let bar = out.progress("days");
+    let told = app::pull::pull_and_tell(parts.desk(&user), since, |p| {
+        bar.set_length(u64::try_from(p.of).unwrap_or(0));
+        bar.set_position(u64::try_from(p.days).unwrap_or(0));
+        bar.set_message(format!("{} rows", p.rows));
+    });
+    let pulled = told.await;
+    bar.finish_and_clear();
+    let pulled = pulled?;
     context.account.check_currency(pulled.account.currency)?;
     context.account.check_zone(&pulled.account.zone)?;
     let saved = pulled.saved;

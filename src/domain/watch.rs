@@ -6,6 +6,7 @@
 mod audit;
 mod blended;
 mod rungs;
+mod silence;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub use audit::{
 };
 pub use blended::{Blended, baseline, blended};
 pub use rungs::{Consolidation, RungInput, RungRow, RungTable, rung_table};
+pub use silence::{Silence, silence};
 
 /// One day of a line or an ad set, as last seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

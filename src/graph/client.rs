@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Link, insights::Pages, template};
 use crate::{
     domain::{
-        AccountId, AccountInfo, CampaignId, Day, DayRange, Moment, ObjectId, Tree,
+        AccountId, AccountInfo, CampaignId, Day, DayRange, Moment, ObjectId, PixelId, Tree,
         plan::{Aspect, ObjectKind, Op, Template},
     },
     ports::{
         MetaError, MetaRead, Transport,
-        meta::{Activity, Found, Interference, TokenInfo, WireState},
+        meta::{Activity, Found, Interference, PixelHour, TokenInfo, WireState},
     },
 };
 
@@ -91,6 +91,13 @@ impl<T: Transport> MetaRead for Client<T> {
     }
     async fn interference(&self, campaign: &CampaignId) -> Result<Vec<Interference>, MetaError> {
         self.link.read_interference(campaign).await
+    }
+    async fn pixel_hours(
+        &self,
+        pixel: &PixelId,
+        since: Moment,
+    ) -> Result<Vec<PixelHour>, MetaError> {
+        self.link.read_pixel_hours(pixel, since).await
     }
     async fn token(&self) -> Result<TokenInfo, MetaError> {
         self.link.read_token().await

@@ -17,6 +17,9 @@ const ERROR_CAP: usize = 256 * 1024;
 pub struct Timeouts {
     /// To a connection, TLS included.
     pub connect: Duration,
+    /// To the head of an answer that takes Meta no computing: reads other than insights. A write is waited for as long
+    /// as it may take, since giving up leaves its outcome unknown.
+    pub head: Duration,
     /// For a whole read.
     pub read: Duration,
     /// For a whole write.
@@ -26,7 +29,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let secs = Duration::from_secs;
-        Self { connect: secs(5), read: secs(60), write: secs(90) }
+        Self { connect: secs(5), head: secs(20), read: secs(60), write: secs(90) }
     }
 }
 
@@ -105,7 +108,13 @@ impl HttpTransport {
     async fn exchange(&self, request: &Request) -> Result<Response, TransportError> {
         let ready = self.build(request).map_err(|e| TransportError::NotSent(text_of(e)))?;
         let client = if request.method == Method::Get { &self.reads } else { &self.writes };
-        let mut answer = client.execute(ready).await.map_err(|e| {
+        let quick = request.method == Method::Get && !request.path.ends_with("/insights");
+        let head = if quick { self.timeouts.head } else { self.timeouts.write };
+        let Ok(answer) = tokio::time::timeout(head, client.execute(ready)).await else {
+            let text = format!("timed out: no head of an answer within {} s", head.as_secs());
+            return Err(TransportError::Lost(text));
+        };
+        let mut answer = answer.map_err(|e| {
             let not_sent = e.is_builder() || e.is_connect();
             let text = text_of(e);
             if not_sent { TransportError::NotSent(text) } else { TransportError::Lost(text) }
@@ -116,7 +125,8 @@ impl HttpTransport {
         });
         let headers = headers.collect();
         let limit = if answer.status().is_success() { self.cap } else { self.cap.min(ERROR_CAP) };
-        let mut body = Vec::new();
+        let told = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let mut body = Vec::with_capacity(told.min(limit));
         while let Some(chunk) =
             answer.chunk().await.map_err(|e| TransportError::Lost(text_of(e)))?
         {

@@ -5,7 +5,7 @@
 //! time. No page is kept once it was handed out, so memory does not grow with the account.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::atomic::Ordering,
 };
 
@@ -52,7 +52,7 @@ struct Open {
     run: Option<String>,
     after: Option<String>,
     steps: Steps,
-    seen: HashSet<(Day, u128)>,
+    seen: BTreeSet<(Day, u128)>,
     duplicates: usize,
     restarts: u32,
 }
@@ -65,16 +65,15 @@ impl Open {
             run: None,
             after: None,
             steps: Steps::new(),
-            seen: HashSet::new(),
+            seen: BTreeSet::new(),
             duplicates: 0,
             restarts: 0,
         }
     }
-    /// From the first page again.
+    /// From the first page of these ad sets again; what was handed out of them is known and not handed out twice.
     fn rewind(&mut self) {
         self.after = None;
         self.steps = Steps::new();
-        self.seen.clear();
     }
 }
 
@@ -109,6 +108,13 @@ impl<'a, T: Transport> Pages<'a, T> {
         Some(Open::new(range))
     }
 
+    /// The days are read in another way, from the beginning: the caller forgets what it was given of them.
+    fn begin_anew(&mut self, open: &mut Open) {
+        self.again |= !open.seen.is_empty();
+        open.seen.clear();
+        open.rewind();
+    }
+
     /// One page of the open part: its rows and what comes after it.
     async fn page(&self, open: &mut Open) -> Result<(Vec<InsightRow>, Step), MetaError> {
         let what = self.link.insights_of(open.days);
@@ -140,13 +146,12 @@ impl<'a, T: Transport> Pages<'a, T> {
             self.limit = (self.limit / 2).max(FEWEST_ROWS);
             return Ok(());
         }
-        self.again |= open.steps.pages() > 0;
         let what = self.link.insights_of(open.days);
         if open.run.is_none() && open.sets.is_empty() && (timed_out || open.days.len() == 1) {
             tracing::debug!(what, "asking for a report run: {error}");
             match self.link.report(&what, params(open.days, None)).await {
                 Ok(run) => {
-                    open.rewind();
+                    self.begin_anew(open);
                     open.run = Some(run);
                     return Ok(());
                 }
@@ -158,15 +163,12 @@ impl<'a, T: Transport> Pages<'a, T> {
             return Ok(());
         }
         // One day is too much: some ad sets at a time, then fewer.
-        let batch = match open.sets.pop_front() {
-            None => {
-                let all = self.link.adset_ids().await?;
-                open.sets = all.chunks(SETS).map(<[String]>::to_vec).collect();
-                open.run = None;
-                open.rewind();
-                return if open.sets.is_empty() { Err(error) } else { Ok(()) };
-            }
-            Some(batch) => batch,
+        let Some(batch) = open.sets.pop_front() else {
+            let all = self.link.adset_ids().await?;
+            open.sets = all.chunks(SETS).map(<[String]>::to_vec).collect();
+            open.run = None;
+            self.begin_anew(open);
+            return if open.sets.is_empty() { Err(error) } else { Ok(()) };
         };
         if batch.len() < 2 {
             return Err(error);
@@ -174,8 +176,7 @@ impl<'a, T: Transport> Pages<'a, T> {
         let (left, right) = batch.split_at(batch.len() / 2);
         open.sets.push_front(right.to_vec());
         open.sets.push_front(left.to_vec());
-        open.after = None;
-        open.steps = Steps::new();
+        open.rewind();
         Ok(())
     }
 
@@ -186,6 +187,7 @@ impl<'a, T: Transport> Pages<'a, T> {
         let Some(days) = days.filter(|_| open.days.len() > 1) else { return false };
         self.link.days_at_once.store(half, Ordering::Relaxed);
         self.next = days.until().plus(1);
+        self.again |= !open.seen.is_empty();
         self.grows = false;
         *open = Open::new(days);
         true
@@ -198,7 +200,6 @@ impl<'a, T: Transport> Pages<'a, T> {
             Some(2642) if open.restarts == 0 && open.after.is_some() => {
                 open.restarts += 1;
                 open.rewind();
-                self.again = true;
                 Ok(Recovered::Going)
             }
             // Days beyond what Meta keeps: the others are still there.
@@ -222,8 +223,7 @@ impl<'a, T: Transport> Pages<'a, T> {
         let pages = open.steps.pages();
         open.sets.pop_front();
         if !open.sets.is_empty() {
-            open.after = None;
-            open.steps = Steps::new();
+            open.rewind();
             return None;
         }
         let days = open.days.len();
@@ -267,7 +267,7 @@ impl<T: Transport> InsightPages for Pages<'_, T> {
             };
             let came = rows.len();
             let days = open.days;
-            let fresh = |row: &InsightRow, seen: &mut HashSet<(Day, u128)>| {
+            let fresh = |row: &InsightRow, seen: &mut BTreeSet<(Day, u128)>| {
                 let set = row.adset.as_str().parse().unwrap_or(u128::MAX);
                 seen.insert((row.day, set))
             };

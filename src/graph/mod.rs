@@ -3,6 +3,7 @@
 //! [`HttpTransport`] sends one request; [`Link`] adds version, secrets, pacing and repeats of reads; [`Client`] reads,
 //! [`Writer`] sends armed writes. Everything above the transport runs unchanged against the rehearsal world.
 
+mod batch;
 mod client;
 pub mod error;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 pub mod usage;
+mod watch;
 mod wire;
 mod write;
 

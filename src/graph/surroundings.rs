@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Link, page::by_id, read::senseless, wire};
 use crate::{
     domain::{AccountId, CampaignId},
@@ -23,25 +25,61 @@ impl<T: Transport> Link<T> {
         let mut objects = vec![campaign.to_string()];
         objects.extend(adsets.iter().filter_map(by_id));
         let mut found = BTreeMap::new();
-        for object in &objects {
-            self.rules_on(object, &mut found).await?;
-            self.schedules_on(object, &mut found).await?;
+        let edge = |object: &String, edge: &str, fields: &str| {
+            Request::get(self.path(&format!("{object}/{edge}"))).with("fields", fields)
+        };
+        let reads: Vec<Request> = objects
+            .iter()
+            .flat_map(|object| {
+                [
+                    edge(object, "adrules_governed", "id,name,status"),
+                    edge(object, "budget_schedules", "id,time_start,time_end"),
+                ]
+            })
+            .collect();
+        let rows = self.lists(&format!("read what acts on campaign {campaign}"), &reads).await?;
+        for (object, pair) in objects.iter().zip(rows.chunks(2)) {
+            if let [rules, schedules] = pair {
+                self.rules(object, rules, &mut found)?;
+                self.schedules(object, schedules, &mut found)?;
+            }
         }
         self.studies_with(&objects, &mut found).await?;
         Ok(found.into_values().collect())
     }
 
+    /// Several short lists in few requests; one that is longer than a page, or whose outcome is not known, is read by
+    /// itself.
+    async fn lists(&self, what: &str, reads: &[Request]) -> Result<Vec<Vec<Value>>, MetaError> {
+        let mut lists = Vec::with_capacity(reads.len());
+        for (read, outcome) in reads.iter().zip(self.batch(what, reads).await?) {
+            let passing = |e: &MetaError| matches!(e.class, MetaClass::Lost | MetaClass::Transient);
+            let whole = match outcome {
+                Ok(body) if body.pointer("/paging/next").is_none_or(Value::is_null) => {
+                    body.get("data").and_then(Value::as_array).cloned()
+                }
+                Ok(_) => None,
+                Err(error) if passing(&error) => None,
+                Err(error) => return Err(error),
+            };
+            lists.push(match whole {
+                Some(rows) => rows,
+                None => self.list(what, read.clone(), by_id).await?,
+            });
+        }
+        Ok(lists)
+    }
+
     /// Rules that govern an object, switched-off ones and our own left out.
-    async fn rules_on(
+    fn rules(
         &self,
         object: &str,
+        rows: &[Value],
         found: &mut BTreeMap<(String, String), Interference>,
     ) -> Result<(), MetaError> {
         let what = format!("read rules that govern {object}");
-        let request = Request::get(self.path(&format!("{object}/adrules_governed")))
-            .with("fields", "id,name,status");
-        for row in self.list(&what, request, by_id).await? {
-            let rule = wire::rule::parse(&row).map_err(|e| senseless(&what, &e))?;
+        for row in rows {
+            let rule = wire::rule::parse(row).map_err(|e| senseless(&what, &e))?;
             let off = matches!(rule.status.as_str(), "DISABLED" | "DELETED");
             let ours = !self.options.marker.is_empty() && rule.name.contains(&self.options.marker);
             if !off && !ours {
@@ -52,17 +90,16 @@ impl<T: Transport> Link<T> {
     }
 
     /// Budget schedules that are not over.
-    async fn schedules_on(
+    fn schedules(
         &self,
         object: &str,
+        rows: &[Value],
         found: &mut BTreeMap<(String, String), Interference>,
     ) -> Result<(), MetaError> {
         let what = format!("read budget schedules of {object}");
-        let request = Request::get(self.path(&format!("{object}/budget_schedules")))
-            .with("fields", "id,time_start,time_end");
         let now = self.clock.now();
-        for row in self.list(&what, request, by_id).await? {
-            let (id, end) = wire::rule::schedule(&row).map_err(|e| senseless(&what, &e))?;
+        for row in rows {
+            let (id, end) = wire::rule::schedule(row).map_err(|e| senseless(&what, &e))?;
             if end.is_none_or(|end| end > now) {
                 put(found, "budget_schedule", id, format!("budget schedule of {object}"));
             }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, future::Future};
 
 use crate::{
     domain::{
-        AccountId, AccountInfo, CampaignId, Day, DayRange, InsightRow, Moment, ObjectId, Tree,
+        AccountId, AccountInfo, CampaignId, Day, DayRange, InsightRow, Moment, ObjectId, PixelId,
+        Tree,
         plan::{Aspect, ObjectKind, Op, Template},
     },
     ports::store::Armed,
@@ -147,6 +148,15 @@ pub struct Interference {
     pub name: String,
 }
 
+/// One hour of a pixel: what fired on the whole site, whoever sent the visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PixelHour {
+    /// Start of the hour.
+    pub start: Moment,
+    /// How often each event came, by the pixel's own name for it, e.g. `AddToCart`.
+    pub events: BTreeMap<String, u64>,
+}
+
 /// What `debug_token` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {
@@ -273,6 +283,12 @@ pub trait MetaRead: Send + Sync {
         &self,
         campaign: &CampaignId,
     ) -> impl Future<Output = Result<Vec<Interference>, MetaError>> + Send;
+    /// The hours of a pixel since an instant, oldest first; Meta keeps about a week.
+    fn pixel_hours(
+        &self,
+        pixel: &PixelId,
+        since: Moment,
+    ) -> impl Future<Output = Result<Vec<PixelHour>, MetaError>> + Send;
     /// What the token may do and how long.
     fn token(&self) -> impl Future<Output = Result<TokenInfo, MetaError>> + Send;
     /// What the answers so far said about the way to Meta itself; sends nothing.

@@ -153,9 +153,16 @@ impl Border {
     }
 }
 
-/// True for everything that may change something: the agent starts no reports and sends no batches that read.
+/// True for everything that may change something; report runs and batches of reads change nothing.
 fn writes(request: &Request) -> bool {
-    request.method != Method::Get && !request.path.ends_with("/insights")
+    let reads = |batch: &str| {
+        serde_json::from_str::<Vec<serde_json::Value>>(batch)
+            .is_ok_and(|all| all.iter().all(|element| element["method"] == "GET"))
+    };
+    let batch = request.form.iter().find(|(name, _)| name == "batch");
+    request.method != Method::Get
+        && !request.path.ends_with("/insights")
+        && !batch.is_some_and(|(_, text)| reads(text))
 }
 
 /// The request as a template: without version and secrets.

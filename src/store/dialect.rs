@@ -56,5 +56,8 @@ pub(crate) const SETTINGS: [(&str, &str, i64); 10] = [
     ("mmap_size", "0", 0),
     ("secure_delete", "on", 1),
 ];
+/// Memory of the writer for pages, in KiB (negative by SQLite's convention): a bulk of insights fits, so that no page of
+/// its indexes goes to disk twice within one transaction.
+pub(crate) const WRITER_CACHE: &str = "-8192";
 /// Largest write-ahead log left behind after a checkpoint, in bytes.
 pub(crate) const WAL_LIMIT: &str = "67108864";

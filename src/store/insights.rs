@@ -1,7 +1,7 @@
 //! Daily rows as seen at: versions are added, never overwritten.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -111,7 +111,8 @@ async fn save_all(
     }
     let mut saved = SavedInsights::default();
     let mut fresh = Vec::new();
-    for (day, rows) in by_day {
+    for (day, mut rows) in by_day {
+        rows.sort_by(|a, b| a.adset.cmp(&b.adset));
         compare_day(conn, account, day, &rows, fetched_at, &mut saved, &mut fresh).await?;
     }
     put(conn, &account.into(), fresh, fetched_at).await?;
@@ -145,44 +146,44 @@ async fn compare_day<'r>(
 ) -> Result<(), StoreError> {
     let doing = "saving insights";
     let date: Arc<str> = day.to_string().into();
-    let names = rows.iter().map(|row| row.adset.as_str());
-    let (first, last) = (names.clone().min().unwrap_or(""), names.max().unwrap_or(""));
+    let name = |row: Option<&&InsightRow>| row.map_or("", |row| row.adset.as_str()).to_owned();
     let known = sqlx::query(sql::INSIGHT_DIGESTS)
         .bind(account)
         .bind(&*date)
-        .bind(first)
-        .bind(last)
+        .bind(name(rows.first()))
+        .bind(name(rows.last()))
         .fetch_all(&mut *conn)
         .await
         .map_err(failed(doing))?;
-    let mut newest: HashMap<String, (String, Moment)> = HashMap::with_capacity(known.len());
+    let mut newest: BTreeMap<String, (String, Moment)> = BTreeMap::new();
     for row in &known {
         let got = Got::new(row, doing);
         newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
     }
-    let mut put: HashSet<&str> = HashSet::with_capacity(rows.len());
     for row in rows {
         let packed = pack(row)?;
-        let older = newest.get(row.adset.as_str());
-        let twice = put.contains(row.adset.as_str());
-        match older {
-            Some((digest, _)) if *digest == packed.digest => {
+        // Rows come in order of ad set: one that came before in the same read stands right before this one.
+        let twin = fresh.last().filter(|f| f.row.day == day && f.row.adset == row.adset);
+        let same_as = |digest: &str| digest == packed.digest;
+        let clash = |at: Moment| {
+            let what = format!("ad set {} on {date} as seen at {at}", row.adset);
+            Err(StoreError::Conflict { doing, what })
+        };
+        match (twin, newest.get(row.adset.as_str())) {
+            (Some(twin), _) if same_as(&twin.packed.digest) => {
                 saved.unchanged += 1;
                 continue;
             }
+            (None, Some((digest, _))) if same_as(digest) => {
+                saved.unchanged += 1;
+                continue;
+            }
+            (Some(_), _) => return clash(fetched_at),
             // A version that is not the latest would never be seen: the clock went back.
-            Some((_, seen_at)) if *seen_at >= fetched_at => {
-                let what = format!("ad set {} on {date} as seen at {seen_at}", row.adset);
-                return Err(StoreError::Conflict { doing, what });
-            }
-            _ if twice => {
-                let what = format!("ad set {} on {date} as seen at {fetched_at}", row.adset);
-                return Err(StoreError::Conflict { doing, what });
-            }
-            Some(_) => saved.restated += 1,
-            None => saved.new += 1,
+            (None, Some((_, seen_at))) if *seen_at >= fetched_at => return clash(*seen_at),
+            (None, Some(_)) => saved.restated += 1,
+            (None, None) => saved.new += 1,
         }
-        put.insert(row.adset.as_str());
         fresh.push(Fresh { row, date: Arc::clone(&date), packed });
     }
     Ok(())

@@ -53,7 +53,9 @@ fn options(path: &Path, role: Role) -> SqliteConnectOptions {
         options = options.pragma(name, value);
     }
     match role {
-        Role::Writer => options.journal_mode(SqliteJournalMode::Wal),
+        Role::Writer => {
+            options.journal_mode(SqliteJournalMode::Wal).pragma("cache_size", dialect::WRITER_CACHE)
+        }
         Role::Reader => options.read_only(true).pragma("query_only", "on"),
         Role::Frozen => options.read_only(true).immutable(true).pragma("query_only", "on"),
     }

@@ -6,7 +6,7 @@ use rungwise::{
     sandbox::{Fault, ScriptedFaults},
 };
 
-use super::support::{Agent, Wire, shop};
+use super::support::{Agent, Wire, shop, small_shop};
 
 fn fault(status: u16, code: i64, subcode: i64) -> Fault {
     let subcode = (subcode != 0).then_some(subcode);
@@ -44,11 +44,11 @@ async fn a_pull_gets_over_what_passes_and_names_what_does_not() {
         (400, 987_654, 0, Some(Unknown)),
     ];
     let wanted = {
-        let agent = Agent::new(Wire::to(&shop(60))).await;
+        let agent = Agent::new(Wire::to(&small_shop(60))).await;
         pull::pull(agent.parts.desk("agent"), None).await.unwrap().saved
     };
     for (status, code, sub, class) in cases {
-        let world = shop(60);
+        let world = small_shop(60);
         let agent = Agent::new(Wire::to(&world)).await;
         let strike = fault(status, code, sub);
         world.set_faults(ScriptedFaults::default().on(Method::Get, "/insights", strike));

@@ -14,7 +14,7 @@ use crate::{
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Code, subcode, class, and for a throttle the wait without any header and what it blocks.
+/// Code, subcode, class.
 type Row = (i64, i64, MetaClass);
 
 /// What a throttle keeps from being sent.
@@ -26,7 +26,7 @@ enum Blocks {
     Nothing,
 }
 
-/// Guide "Rate limits", section by section of 8.3.
+/// Guide "Rate limits": code, subcode, how long it is waited for without any header, and what it blocks.
 const THROTTLES: &[(i64, i64, i64, Blocks)] = &[
     (4, 0, 5 * MINUTE, Blocks::Everything),
     (4, 1_504_022, 5 * MINUTE, Blocks::Insights),
@@ -55,7 +55,7 @@ const THROTTLES: &[(i64, i64, i64, Blocks)] = &[
     (80_014, 0, 5 * MINUTE, Blocks::Everything),
 ];
 
-/// Everything else of 2.6, 3.12 and 9.2.
+/// Every other code of the guides.
 const OTHERS: &[Row] = &[
     (1, 0, Transient),
     (2, 0, Transient),
@@ -142,6 +142,7 @@ const OTHERS: &[Row] = &[
     (987_654, 0, Unknown),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "the form a transport answers in")]
 fn said(code: i64, sub: i64) -> Answer {
     let mut object = json!({"code": code, "message": "(#1) An error", "type": "OAuthException"});
     if sub != 0 {

@@ -104,7 +104,7 @@ impl Row<'_> {
             let (adset, day) = (&self.adset_id.0, &self.date_start.0);
             format!("insights of ad set {adset} on {day}")
         };
-        self.plain(currency).map_err(|why| bad(&label(), why))
+        self.plain(currency).map_err(|why| bad(label(), why))
     }
     /// The row, or what is wrong with it; the caller knows which row it is.
     fn plain(&self, currency: Currency) -> Result<InsightRow, String> {
@@ -120,11 +120,11 @@ impl Row<'_> {
                 ],
             ),
         ] {
-            let [(counts, counted), (amounts, valued)] = lists;
-            for entry in counted.items(counts)? {
+            let [(counts, events), (amounts, worth)] = lists;
+            for entry in events.items(counts)? {
                 put(counts, &mut actions, entry.name(prefix)?, entry.count()?)?;
             }
-            for entry in valued.items(amounts)? {
+            for entry in worth.items(amounts)? {
                 let key = entry.name(prefix)?;
                 let minor = money(&key, &entry.value.0, currency)?.minor();
                 put(amounts, &mut values, key, minor)?;
@@ -324,6 +324,10 @@ fn not_a_count(what: &str, text: &str) -> String {
 
 /// `7d_click`, `1d_view`, `1d_ev`; not the variants that count first conversions only.
 fn is_window(key: &str) -> bool {
+    // What is asked for comes in every row.
+    if matches!(key, "1d_click" | "7d_click" | "1d_view") {
+        return true;
+    }
     let Some((days, kind)) = key.split_once("d_") else { return false };
     days.bytes().all(|b| b.is_ascii_digit()) && matches!(kind, "click" | "view" | "ev")
 }

@@ -54,7 +54,11 @@ impl Loose {
         }
     }
     /// An instant, as timestamp text or Unix seconds; "" and 0 mean not set.
-    pub(super) fn moment(&self, object: &str, field: &str) -> Result<Option<Moment>, WireError> {
+    pub(in crate::graph) fn moment(
+        &self,
+        object: &str,
+        field: &str,
+    ) -> Result<Option<Moment>, WireError> {
         let Some(text) = self.filled() else { return Ok(None) };
         let found = match text.parse::<i64>() {
             Ok(seconds) => Some(Moment::from_millis(seconds.saturating_mul(1_000))),
@@ -77,7 +81,11 @@ fn whole(object: &str, field: &str, text: &str) -> Result<i64, WireError> {
 }
 
 /// A count of zero or more, rounded half up where it is modelled; None when it is no plain decimal.
-pub(super) fn count(text: &str) -> Option<u64> {
+pub(in crate::graph) fn count(text: &str) -> Option<u64> {
+    // Nearly all of them are short and whole.
+    if !text.is_empty() && text.len() < 19 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(text.bytes().fold(0, |n, b| n * 10 + u64::from(b - b'0')));
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
