@@ -241,6 +241,7 @@ async fn a_day_younger_than_seventy_two_hours_never_changes_a_decision() {
         climbs: &climbs,
         no_raises: &[],
         token_expires: None,
+        token_scopes: &[],
     };
     let collected = async || {
         let desk = account.parts.desk("agent");

@@ -372,7 +372,7 @@ proptest! {
         let mut built = with_fields(tree(500_000, cbo.then_some(10_000), &budgets, 2, false));
         built.campaign.spend_cap = Some(eur(900_000));
         let state = State::Cloning {
-            route: route(RouteKind::Climb), challenger: Some(built.campaign.id.clone()), rule: None,
+            route: route(RouteKind::Climb), challenger: Some(built.campaign.id.clone()), rule: None, study: None,
         };
         let drafted = plan(PlanKind::Activate, &climb(state), &policy(false), &source, Some(&built)).unwrap();
         let last = drafted.actions.last().unwrap();

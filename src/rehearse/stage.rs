@@ -131,10 +131,7 @@ impl Drop for Dir {
 /// Where stages stand: in memory where there is such a place, since a rehearsed crash is never one of the machine.
 fn root() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    if std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
-        return memory.to_owned();
-    }
-    std::env::temp_dir()
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 fn fresh_dir() -> Result<Dir, RehearsalError> {

@@ -40,7 +40,7 @@ pub(super) struct Issued {
 }
 
 /// Tokens and codes given out since the beginning.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Gate {
     pub(super) tokens: BTreeMap<String, Issued>,
     pub(super) codes: BTreeMap<String, super::login::Code>,

@@ -34,6 +34,7 @@ impl World {
             activities: self.activities.clone(),
             reports: self.reports.clone(),
             sets: self.sets.clone(),
+            gate: self.gate.clone(),
             account_cap: self.account_cap.clone(),
             budget_edits: self.budget_edits.clone(),
             budgets: self.budgets.clone(),

@@ -11,13 +11,16 @@ use rand_pcg::Pcg64Mcg;
 use rungwise::{
     domain::{
         AccountId, AccountInfo, AdSet, Campaign, CampaignId, Day, DayRange, EffectiveStatus,
-        Moment, Money, ObjectId, Objective, Optimisation, Status, Tree,
+        Moment, Money, ObjectId, Objective, Optimisation, PixelId, Status, Tree,
         plan::{Aspect, ObjectKind, Op, Template},
     },
     ports::{
         Armed, BoxFuture, Clock, MetaClass, MetaError, MetaRead, MetaWrite, StopSwitch,
         WriteOutcome,
-        meta::{Activity, Found, InsightPage, InsightPages, Interference, TokenInfo, WireState},
+        meta::{
+            Activity, Found, InsightPage, InsightPages, Interference, PixelHour, TokenInfo,
+            WireState,
+        },
     },
 };
 
@@ -292,6 +295,9 @@ impl MetaRead for Paper {
         Ok(vec![])
     }
     async fn activities(&self, _: Moment) -> Result<Vec<Activity>, MetaError> {
+        Ok(vec![])
+    }
+    async fn pixel_hours(&self, _: &PixelId, _: Moment) -> Result<Vec<PixelHour>, MetaError> {
         Ok(vec![])
     }
     fn wire(&self) -> WireState {

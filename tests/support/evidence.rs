@@ -85,6 +85,7 @@ pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence 
             not_before: None,
             looks: 1,
             rule: None,
+            study: None,
         };
         climb.state = State::Comparing { test };
     }
@@ -108,6 +109,7 @@ pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence 
             account_daily_minor: 8_000,
             insights_read: Some(now),
             no_raises: vec![],
+            study: None,
         },
     }
 }

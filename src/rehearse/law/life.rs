@@ -118,7 +118,7 @@ mod tests {
             to: "add_to_cart".to_owned(),
             kind: crate::domain::climb::RouteKind::Climb,
         };
-        let cloning = State::Cloning { route, challenger: None, rule: None };
+        let cloning = State::Cloning { route, challenger: None, rule: None, study: None };
         let mut books = Books::default();
         books.climbs.insert("c".to_owned(), climb(cloning));
         assert_eq!(names(rest(&books, &People::default())), ["no_climb_is_stranded"]);

@@ -25,9 +25,12 @@ fn aspect(object: &Standing, aspect: Aspect) -> Option<String> {
         Aspect::DailyBudget => amount(object.daily_budget),
         Aspect::SpendCap => amount(object.spend_cap),
         Aspect::EndTime => amount(object.end_time.map(Moment::seconds)),
-        Aspect::EffectiveStatus | Aspect::Optimisation | Aspect::Tree | Aspect::Content => {
-            return None;
-        }
+        Aspect::EffectiveStatus
+        | Aspect::Optimisation
+        | Aspect::Tree
+        | Aspect::Content
+        | Aspect::StartTime
+        | Aspect::Cells => return None,
     })
 }
 

@@ -113,6 +113,7 @@ fn test(run_rate: i64) -> Test {
         not_before: None,
         looks: 0,
         rule: None,
+        study: None,
     }
 }
 
