@@ -121,11 +121,23 @@ async fn random_kills_lose_nothing_double_nothing_and_leave_nothing_unaudited() 
     for n in 0..wanted {
         let (mut agent, took) = start(&site);
         slowest = slowest.max(took);
-        let wait = Duration::from_millis(rng.random_range(0..1_500));
-        tokio::time::sleep(wait).await;
+        // As long as a start takes, a pass takes about thrice that: the window grows with a busy machine.
+        let window = u64::try_from(took.as_millis()).unwrap() * 4 + 200;
+        let wait = Duration::from_millis(rng.random_range(0..window));
+        let store = reader(&site).await;
+        if n % 2 == 0 {
+            tokio::time::sleep(wait).await;
+        } else {
+            // Every other life ends soon after it has recorded a write, if it records any: the request is on its way.
+            let before = store.intents(None).await.unwrap().len();
+            let begun = Instant::now();
+            while begun.elapsed() < wait * 4 && store.intents(None).await.unwrap().len() == before {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..40))).await;
+        }
         agent.0.kill().unwrap();
         agent.0.wait().unwrap();
-        let store = reader(&site).await;
         heads.push(store.head().await.unwrap());
         let open = store.intents(None).await.unwrap();
         mid_write += usize::from(open.iter().any(|i| i.entries.len() == 1));

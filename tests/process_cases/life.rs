@@ -234,3 +234,23 @@ fn health_names_each_check_and_fails_with_the_code_of_the_first_that_does() {
     .unwrap();
     assert_eq!(site.run(&["health"]).status.code(), Some(81));
 }
+
+/// What the parent below runs in a process of its own.
+#[test]
+#[ignore = "ends the process it runs in"]
+fn a_task_that_panics() {
+    rungwise::telemetry::end_on_panic();
+    let panics = std::thread::spawn(|| panic!("planted"));
+    // The process is gone before this returns.
+    let _ = panics.join();
+}
+
+#[test]
+fn a_panic_in_any_task_ends_the_whole_process() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "life::a_task_that_panics", "--ignored", "--test-threads", "1"]);
+    let done = child.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(!said.contains("test result"), "the process went on after the panic: {said}");
+}
