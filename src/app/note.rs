@@ -108,6 +108,19 @@ impl Teller<'_> {
                 ranked(rung, chosen)
             }));
         }
+        if let Some(prospects) = &self.decision.prospects {
+            lines.extend(prospects.rungs.iter().rev().map(|p| {
+                format!(
+                    "{}: a macro-conversion is expected to cost {:.1} % {} than on the last rung (give or take {:.1} %); P(noticeably \
+                     dearer) {:.0} %",
+                    p.rung,
+                    p.saving.abs() * 100.0,
+                    if p.saving >= 0.0 { "less" } else { "more" },
+                    p.sd * 100.0,
+                    p.p_dearer * 100.0
+                )
+            }));
+        }
         if let Some(outlook) = &self.decision.outlook {
             let told = outlook_lines(outlook, &|minor| self.money(minor));
             lines.extend(told.into_iter().map(|line| format!("the test: {line}")));
