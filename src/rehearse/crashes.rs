@@ -347,6 +347,15 @@ async fn step(stage: &mut Stage, word: Command, year: bool) -> Result<bool, Rehe
         stage.border.witness().accuse("a_pass_fails_for_a_reason", e.to_string());
     }
     checks::after_pass(stage).await?;
+    // Where a guard rail took autonomy back or opened the breaker, a person looks, lifts it and says yes.
+    if !stage.border.trip.is_dead() && !matches!(passed, Passed::Done) {
+        stage.lift().await?;
+    }
+    if !stage.border.trip.is_dead() {
+        for plan in stage.unanswered().await? {
+            stage.answer(&plan, true).await;
+        }
+    }
     let Some(first) = first_climb(stage) else {
         stage.border.world.advance_to(stage.now().plus(HOUR_MS / 3));
         return Ok(false);

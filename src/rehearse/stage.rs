@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::{
-        AppError, commands,
+        AppError, commands, standing,
         tick::{Scope, tick},
     },
     boot::{AnyClock, AnyTransport, BootError, Parts, Role, open_store},
@@ -373,6 +373,17 @@ impl Stage {
             && !self.border.excused.load(Ordering::Relaxed)
         {
             self.border.witness().accuse("a_person_can_answer", e.to_string());
+        }
+    }
+    /// A person gives back what guard rails took.
+    pub(super) async fn lift(&self) -> Result<(), RehearsalError> {
+        let store = &self.parts().store;
+        let given = standing::lift(store, self.now(), "rehearsal", "it was looked at").await;
+        match given {
+            // Cut off by a death, or by the disk: it is asked for again.
+            Err(AppError::Store(_)) if self.border.trip.is_dead() => Ok(()),
+            Err(AppError::Store(_)) if self.border.excused.load(Ordering::Relaxed) => Ok(()),
+            other => Ok(other?),
         }
     }
     /// Ends the stage and tells what was found.

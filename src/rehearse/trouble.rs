@@ -323,6 +323,10 @@ impl Nemesis {
             self.lasting.absent = 20;
             border.happened("nobody_answers", "for many passes");
         }
+        if self.happens(Class::Operator, 1_000, ms) {
+            stage.lift().await?;
+            border.happened("guard_rails_lifted", "by a person");
+        }
         if self.happens(Class::Operator, 700, ms) {
             let store = &stage.parts().store;
             let open = store.climbs(true).await?;

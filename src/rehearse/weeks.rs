@@ -30,7 +30,7 @@ const QUIET_HOURS: i64 = 48;
 /// One story in so many is lived twice.
 const REPEATED: u64 = 20;
 /// Violating stories that are made shorter.
-const SHRUNKEN: usize = 3;
+const SHRUNKEN: usize = 1;
 
 /// What a rehearsal of weeks came to.
 #[derive(Debug, Default)]
@@ -307,7 +307,9 @@ impl Life {
     }
 
     async fn people_answer(&mut self) -> Result<(), RehearsalError> {
-        if self.stage.setting.mode != Mode::Supervised || self.nemesis.nobody_answers() {
+        // An autonomous agent whose autonomy was taken back waits for people as well.
+        let writes = matches!(self.stage.setting.mode, Mode::Supervised | Mode::Autonomous);
+        if !writes || self.nemesis.nobody_answers() {
             return Ok(());
         }
         self.stage.border.trip.disarm();
@@ -324,6 +326,7 @@ impl Life {
     /// Nothing goes wrong any more: everything has to come to rest, and a restart must change nothing.
     async fn quiet(&mut self) -> Result<(), RehearsalError> {
         self.nemesis.calm(&mut self.stage);
+        self.stage.lift().await?;
         let border = std::sync::Arc::clone(&self.stage.border);
         for round in 0..12_i64 {
             self.passes = self.passes.saturating_add(1);
@@ -359,7 +362,7 @@ impl Life {
     }
 
     async fn people_say_yes(&self) -> Result<(), RehearsalError> {
-        if self.stage.setting.mode == Mode::Supervised {
+        if matches!(self.stage.setting.mode, Mode::Supervised | Mode::Autonomous) {
             for plan in self.stage.unanswered().await? {
                 self.stage.answer(&plan, true).await;
             }

@@ -209,7 +209,7 @@ impl Sandbox {
         let applied = fault.as_ref().is_none_or(Fault::applies);
         let (path, body) =
             if inner.keeps_log { redacted(&incoming) } else { (String::new(), Value::Null) };
-        let method = incoming.method;
+        let (method, asked) = (incoming.method, incoming.path.clone());
         // A GET changes nothing; comparing the whole world around each would be most of the work.
         let before = (method != Method::Get).then(|| inner.world.snapshot());
         let real = applied.then(|| respond(&mut inner.world, incoming));
@@ -223,7 +223,7 @@ impl Sandbox {
             (None, Some(real)) => Ok(real),
             (Some(fault), real) => {
                 let usual = real.as_ref().map(|r| r.headers.clone());
-                let usual = usual.unwrap_or_else(|| inner.world.headers(&path, &trace));
+                let usual = usual.unwrap_or_else(|| inner.world.headers(&asked, &trace));
                 fault.disturb(real, &trace, usual)
             }
             (None, None) => Err(TransportError::Lost("nothing was answered".to_owned())),

@@ -38,7 +38,9 @@ pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
     for (hash, filed) in books.plans.iter().filter(|(_, p)| p.outcome.is_none()) {
         let owner = books.climbs.get(filed.plan.climb.as_str());
         let waits = owner.and_then(|c| c.pending.as_ref()).is_some_and(|p| p.plan.as_str() == hash);
-        if !waits {
+        // What a guard rail lowers by itself, no climb waits for.
+        let rail = filed.plan.requested_by.starts_with("guard:");
+        if !waits && !rail {
             let what = format!("{} plan {hash}", filed.plan.kind.as_str());
             found.push(("every_open_plan_is_waited_for", what));
         }
@@ -60,6 +62,7 @@ pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
             o.kind == "campaign"
                 && o.is_on()
                 && made.contains(&o.id.as_str())
+                && !carries_the_line(&witness.books, &o.id)
                 && !witness.people.touched.contains_key(&(o.id.clone(), "status".to_owned()))
         });
         if let Some(on) = on {
@@ -67,6 +70,11 @@ pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// A placement took the line over: pausing it would leave the line dark.
+fn carries_the_line(books: &Books, campaign: &str) -> bool {
+    books.activation_of(campaign).is_some_and(|p| p.plan.money.extra_total.minor() == 0)
 }
 
 #[cfg(test)]
