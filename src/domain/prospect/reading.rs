@@ -66,10 +66,12 @@ impl Readings {
             .filter_map(|lesson| Some((keys.iter().position(|k| *k == lesson.rung)?, lesson)))
             .collect();
         let lowest = placed.iter().map(|(rung, _)| *rung).min()?.min(top.saturating_sub(1));
-        // ln of events per event of the rung above, where neither was swollen, and its variance.
+        // ln of events per event of the rung above, where neither was swollen, and its variance: on the macro rung, or
+        // if nothing is remembered of it, on rungs below both.
+        let known = placed.iter().any(|(on, _)| *on == top);
         let mut steps = vec![(0.0, 0.0); top];
         for (rung, step) in steps.iter_mut().enumerate() {
-            let honest = || placed.iter().filter(|(on, _)| *on == top || *on < rung);
+            let honest = || placed.iter().filter(|(on, _)| *on == top || (!known && *on < rung));
             let of = |at: usize| half_more(honest().map(|(_, l)| counted(l, at, top)).sum());
             *step = ratio(of(rung), of(rung + 1));
         }
@@ -83,15 +85,14 @@ impl Readings {
         let readings = placed.iter().map(read).collect();
         let mut hollow = vec![0.0; top];
         for (rung, less) in hollow.iter_mut().enumerate().take(top.saturating_sub(1)) {
-            let there = || placed.iter().filter(|(on, _)| *on == rung);
-            let witness: f64 = there().map(|(_, l)| counted(l, rung + 1, top)).sum();
-            let bought: f64 = there().map(|(_, l)| counted(l, top, top)).sum();
-            if witness > 0.0 {
-                let usual: f64 = steps.iter().skip(rung + 1).map(|s| s.0).sum();
-                let known: f64 = steps.iter().skip(rung + 1).map(|s| s.1).sum();
-                let (seen, variance) = ratio(half_more(witness), half_more(bought));
+            let bought = |on: usize| {
+                let there = || placed.iter().filter(move |(at, _)| *at == on);
+                let sum = |of: usize| half_more(there().map(|(_, l)| counted(l, of, top)).sum());
+                there().next().map(|_| ratio(sum(rung + 1), sum(top)))
+            };
+            if let (Some((seen, noise)), Some((usual, known))) = (bought(rung), bought(top)) {
                 let trust = HOLLOW_SD * HOLLOW_SD;
-                *less = (seen - usual) * trust / (trust + variance + known);
+                *less = (seen - usual) * trust / (trust + noise + known);
             }
         }
         Some(Self { readings, per_macro, hollow })

@@ -54,7 +54,7 @@ fn what_the_witnesses_say_decides() {
     let (cheaper, equal, dearer) = (
         carts(70.0, Some((52.0, 1.1))),
         carts(70.0, Some((70.0, 1.2))),
-        carts(70.0, Some((92.0, 1.3))),
+        carts(70.0, Some((120.0, 1.4))),
     );
     assert!(cheaper.saving > before.saving + 0.05, "{cheaper:?} {before:?}");
     assert!(dearer.saving < before.saving - 0.05, "{dearer:?} {before:?}");
