@@ -41,8 +41,6 @@ impl World {
             usage: self.usage.clone(),
             actor: self.actor,
             account_status: self.account_status,
-            account_cap: self.account_cap.clone(),
-            sets: self.sets.clone(),
             odd_account: self.odd_account.clone(),
             abnormal: self.abnormal,
             excess: self.excess.clone(),
