@@ -55,10 +55,9 @@ fn proof(secret: &str, token: &str) -> String {
 }
 
 impl World {
-    /// The proof that goes with the token.
-    pub(super) fn own_proof(&self) -> String {
-        let c = &self.credentials;
-        proof(c.app_secret.expose_secret(), c.access_token.expose_secret())
+    /// The proof that goes with a token.
+    pub(super) fn proof_of(&self, token: &str) -> String {
+        proof(self.credentials.app_secret.expose_secret(), token)
     }
     /// What is known about a token; the one of the credentials is a system user's.
     pub(super) fn issued(&self, token: &str) -> Option<Issued> {

@@ -88,7 +88,7 @@ impl World {
         params.add_texts(form(&text("body")));
         // The outer proof was checked with the outer token; an entry may bring its own token.
         if !params.has("access_token") {
-            params.set("appsecret_proof", json!(self.own_proof()));
+            params.set("appsecret_proof", json!(self.proof_of(&call.token)));
         }
         self.answer(Incoming { method, path, params, bearer: Some(call.token.clone()) })
     }
