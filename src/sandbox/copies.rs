@@ -79,8 +79,7 @@ fn word_for_copy(locale: &str) -> &'static str {
     match locale.split('_').next().unwrap_or("") {
         "de" => " – Kopie",
         "fr" => " - Copie",
-        "es" => " - Copia",
-        "it" => " - Copia",
+        "es" | "it" => " - Copia",
         "pt" => " - Cópia",
         "nl" => " - Kopie",
         "pl" => " — kopia",

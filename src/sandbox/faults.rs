@@ -117,7 +117,7 @@ impl Fault {
         &self,
         real: Option<Response>,
         trace: &str,
-        usual: Vec<(String, String)>,
+        usual: &[(String, String)],
     ) -> Result<Response, TransportError> {
         let body = |status, text: String| Response {
             status,
@@ -128,7 +128,7 @@ impl Fault {
             let refusal = super::catalogue::called(code, subcode);
             Response {
                 status,
-                headers: usual.clone(),
+                headers: usual.to_vec(),
                 body: refusal.body(trace).to_string().into_bytes(),
             }
         };
@@ -152,7 +152,7 @@ impl Fault {
             Self::Error { status, code, subcode, .. } => Ok(error(*status, *code, *subcode)),
             Self::Answer { status, body: own, headers: more, .. } => {
                 let mut answer = body(*status, own.to_string());
-                answer.headers.clone_from(&usual);
+                answer.headers = usual.to_vec();
                 answer.headers.retain(|(name, _)| !more.iter().any(|(n, _)| n == name));
                 answer.headers.extend(more.iter().cloned());
                 Ok(answer)

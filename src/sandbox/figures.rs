@@ -197,7 +197,6 @@ impl World {
             "clicks" => Some(f.clicks().to_string()),
             "unique_clicks" => Some((f.clicks() * 9 / 10).to_string()),
             "unique_inline_link_clicks" => Some((f.link_clicks * 9 / 10).to_string()),
-            "cost_per_inline_post_engagement" => ratio(spend, f.link_clicks),
             "social_spend" => Some("0".to_owned()),
             "inline_link_clicks" | "link_click" | "inline_post_engagement" => {
                 Some(f.link_clicks.to_string())
@@ -207,7 +206,9 @@ impl World {
             "cpp" => ratio(spend * 1000.0, f.reach()),
             "ctr" => ratio(whole(f.clicks()) * 100.0, f.impressions),
             "inline_link_click_ctr" => ratio(whole(f.link_clicks) * 100.0, f.impressions),
-            "cost_per_inline_link_click" => ratio(spend, f.link_clicks),
+            "cost_per_inline_link_click" | "cost_per_inline_post_engagement" => {
+                ratio(spend, f.link_clicks)
+            }
             _ => {
                 let event =
                     self.scenario.events.iter().position(|e| names(e).iter().any(|n| n == name))?;
@@ -263,13 +264,13 @@ impl World {
             "action_values" => self.values(f, query),
             "cost_per_action_type" => self.costs(f, query, false),
             "cost_per_conversion" => self.costs(f, query, true),
-            "outbound_clicks" => one("outbound_click", f, f.link_clicks.to_string()),
+            "outbound_clicks" => one("outbound_click", f, &f.link_clicks.to_string()),
             "outbound_clicks_ctr" => {
-                one("outbound_click", f, self.metric(f, "inline_link_click_ctr")?)
+                one("outbound_click", f, &self.metric(f, "inline_link_click_ctr")?)
             }
-            "website_ctr" => one("link_click", f, self.metric(f, "inline_link_click_ctr")?),
+            "website_ctr" => one("link_click", f, &self.metric(f, "inline_link_click_ctr")?),
             "cost_per_outbound_click" => {
-                one("outbound_click", f, self.metric(f, "cost_per_inline_link_click")?)
+                one("outbound_click", f, &self.metric(f, "cost_per_inline_link_click")?)
             }
             "quality_ranking" | "engagement_rate_ranking" | "conversion_rate_ranking" => {
                 ad.map(|_| json!("UNKNOWN"))
@@ -382,7 +383,7 @@ fn hidden(f: &Figures) -> bool {
 }
 
 /// A list of one click count; absent when there are no clicks.
-fn one(name: &str, f: &Figures, value: String) -> Option<Value> {
+fn one(name: &str, f: &Figures, value: &str) -> Option<Value> {
     (f.link_clicks > 0).then(|| json!([{"action_type": name, "value": value}]))
 }
 

@@ -224,7 +224,7 @@ impl Sandbox {
             (Some(fault), real) => {
                 let usual = real.as_ref().map(|r| r.headers.clone());
                 let usual = usual.unwrap_or_else(|| inner.world.headers(&asked, &trace));
-                fault.disturb(real, &trace, usual)
+                fault.disturb(real, &trace, &usual)
             }
             (None, None) => Err(TransportError::Lost("nothing was answered".to_owned())),
         };

@@ -164,10 +164,10 @@ impl World {
     pub(super) fn show_cell(
         &mut self,
         call: &Call,
-        cell: &Value,
+        shown: &Value,
         fields: Option<&[Field]>,
     ) -> Answer {
-        let id = plain(&cell["id"]);
+        let id = plain(&shown["id"]);
         let mut out = map([("id", json!(id))]);
         for field in fields.unwrap_or_default() {
             let value = if field.name == "adaccounts" || MEMBERS.contains(&field.name.as_str()) {
@@ -176,7 +176,7 @@ impl World {
                 let inner = call.nested(&id, &field.name, params);
                 self.cell_edge(&inner, &id, &field.name)?
             } else {
-                cell.get(&field.name).cloned().unwrap_or_default()
+                shown.get(&field.name).cloned().unwrap_or_default()
             };
             if !value.is_null() {
                 out.insert(field.name.clone(), value);

@@ -284,12 +284,11 @@ impl<'a> Walk<'a> {
             self.out.params += 1;
             let place = format!("{at}[{key}]");
             let member = known.of.get(key).or_else(|| written?.of.get(key));
-            match member.filter(|m| m.since <= self.version) {
-                Some(member) => self.value(&place, value, &member.shape.clone()),
-                None => {
-                    let text = format!("(#100) {name} has no member {key}");
-                    self.found(Wrong::Param, &place, text);
-                }
+            if let Some(member) = member.filter(|m| m.since <= self.version) {
+                self.value(&place, value, &member.shape.clone());
+            } else {
+                let text = format!("(#100) {name} has no member {key}");
+                self.found(Wrong::Param, &place, text);
             }
         }
     }
