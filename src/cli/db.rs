@@ -8,11 +8,11 @@ use serde_json::json;
 use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
     app::strangers::{self, Stranger},
-    boot::{self, BACKUPS, Parts, Role},
+    boot::{self, BACKUPS, Parts, Role, custody},
     daemon::hold::Hold,
     domain::audit::Head,
     ports::{Clock, Store, SystemClock},
-    store::Backup,
+    store::{Backup, SqliteStore},
 };
 
 /// Runs it.
@@ -105,6 +105,20 @@ async fn verify_copy(context: &context::Context, file: &Path, out: &Output) -> E
     shown(&checked, out, "read")
 }
 
+/// Opens every sealed secret once; how many there are. What does not open would be missed in an emergency.
+async fn open_secrets(context: &context::Context, store: &SqliteStore) -> Result<usize, Failure> {
+    let sealed = store.all_sealed().await?;
+    if sealed.is_empty() {
+        return Ok(0);
+    }
+    let keys = custody::Keys::find(&context.config.secrets, &context.dir)?;
+    let keys = keys.ok_or(custody::CustodyError::NoKey)?;
+    for (account, row) in &sealed {
+        keys.ring.open(account, row).map_err(custody::CustodyError::from)?;
+    }
+    Ok(sealed.len())
+}
+
 /// The live database: pages, constraints, chain against every copied head, schema against the chain.
 async fn verify(context: &context::Context, out: &Output) -> Ended {
     let store = context.store(Role::Reader).await?;
@@ -120,16 +134,17 @@ async fn verify(context: &context::Context, out: &Output) -> Ended {
     let anchors = context.anchors()?.read()?;
     let head = store.verify_audit_against(&anchors.heads).await?;
     store.schema_is_recorded().await?;
+    let secrets = open_secrets(context, &store).await?;
     let copied = anchors.heads.len();
     if out.json {
         out.document(&json!({
-            "file": store.path(), "records": head.seq, "head": head.hash.as_str(), "anchors": copied, "verified": true,
+            "file": store.path(), "records": head.seq, "head": head.hash.as_str(), "anchors": copied, "secrets": secrets, "verified": true,
         }))?;
     } else {
         let records = head.seq;
         out.line(&format!(
             "{}: pages and constraints in order, {records} audit records unbroken, {copied} copied heads agree, \
-             schema as recorded",
+             schema as recorded, {secrets} sealed secrets open",
             store.path().display()
         ))?;
     }

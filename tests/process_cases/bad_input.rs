@@ -156,6 +156,12 @@ async fn raw(path: &Path, statements: &'static str) {
     raw.close().await.unwrap();
 }
 
+/// The schema version in the file's own header.
+fn header_version(database: &Path) -> u32 {
+    let bytes = fs::read(database).unwrap();
+    u32::from_be_bytes(bytes[60..64].try_into().unwrap())
+}
+
 #[tokio::test]
 async fn databases_of_others_and_directories_in_use_or_closed_are_refused() {
     let site = Site::open("supervised");
@@ -174,11 +180,13 @@ async fn databases_of_others_and_directories_in_use_or_closed_are_refused() {
     assert!(same(&contents(&site.path())));
     fs::remove_file(&database).unwrap();
     site.json(&["tick"]);
+    let own = header_version(&database);
     raw(&database, "pragma user_version = 99; pragma wal_checkpoint(truncate);").await;
     for args in [&["tick"][..], &["status"]] {
         refused("newer schema", &site.run(args), 78, &[DATABASE_FILE, "version 99"]);
     }
-    raw(&database, "pragma user_version = 2; pragma wal_checkpoint(truncate);").await;
+    let back = format!("pragma user_version = {own}; pragma wal_checkpoint(truncate);");
+    raw(&database, Box::leak(back.into_boxed_str())).await;
     let held = AgentLock::acquire(&site.path()).unwrap();
     refused("second agent", &site.run(&["tick"]), 75, &["another agent", "--dir"]);
     drop(held);

@@ -11,6 +11,16 @@ use sqlx::Connection as _;
 
 use super::support::*;
 
+/// The schema this program knows.
+fn newest() -> i64 {
+    sqlx::migrate!("migrations/sqlite").iter().map(|m| m.version).max().unwrap()
+}
+
+/// The name of the copy made before an upgrade to `version`.
+fn copy_before(version: i64) -> String {
+    format!("backups/before-schema-{version}.db")
+}
+
 /// A database as the first version left it, with a short history.
 async fn first_version() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -52,7 +62,7 @@ async fn an_older_database_is_copied_before_it_is_upgraded_and_loses_nothing() {
     let reader = SqliteStore::open(dir.path(), &account(), Access::Read).await.unwrap_err();
     assert!(reader.hint().contains("upgrades"), "{reader}: only the agent upgrades");
     let store = agent(dir.path()).await.unwrap();
-    let copy = dir.path().join("backups/before-schema-2.db");
+    let copy = dir.path().join(copy_before(newest()));
     assert_eq!(Backup::inspect(&copy).await.unwrap().head.seq, 5);
     assert_eq!(store.install_id().await.unwrap(), "abc");
     assert_eq!(store.verify_audit().await.unwrap().seq, 5);
@@ -69,21 +79,20 @@ async fn a_newer_database_is_refused_with_the_name_of_the_copy_made_before() {
     let dir = first_version().await;
     agent(dir.path()).await.unwrap().close().await;
     let mut newer = raw(&dir.path().join(DATABASE_FILE)).await;
-    sqlx::raw_sql("pragma user_version = 3; pragma wal_checkpoint(truncate)")
-        .execute(&mut newer)
-        .await
-        .unwrap();
+    let next = newest() + 1;
+    let text = format!("pragma user_version = {next}; pragma wal_checkpoint(truncate)");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut newer).await.unwrap();
     newer.close().await.unwrap();
-    let copy = dir.path().join("backups/before-schema-3.db");
-    fs::rename(dir.path().join("backups/before-schema-2.db"), &copy).unwrap();
+    let copy = dir.path().join(copy_before(next));
+    fs::rename(dir.path().join(copy_before(newest())), &copy).unwrap();
     for access in [Access::Read, Access::Commands] {
         let error = SqliteStore::open(dir.path(), &account(), access).await.unwrap_err();
-        assert!(error.to_string().contains("version 3"), "{error}");
-        assert!(error.to_string().contains("before-schema-3.db"), "{error}");
+        assert!(error.to_string().contains(&format!("version {next}")), "{error}");
+        assert!(error.to_string().contains(&copy_before(next)), "{error}");
         assert!(error.hint().contains("db restore"), "{error}");
     }
     let error = agent(dir.path()).await.unwrap_err().to_string();
-    assert!(error.contains("before-schema-3.db"), "{error}");
+    assert!(error.contains(&copy_before(next)), "{error}");
 }
 
 #[tokio::test]
