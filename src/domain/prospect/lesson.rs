@@ -82,13 +82,13 @@ fn lesson(stretch: &Stretch<'_>, days: &[(Day, &Cell)], from: usize, to: usize) 
         for (sum, seen) in events.iter_mut().zip(&cell.events) {
             *sum = sum.saturating_add(*seen);
         }
-        let spent: Vec<f64> = days
+        let paid: Vec<f64> = days
             .iter()
             .take(at + 1)
             .skip((at + 1).saturating_sub(crate::domain::verdict::LAG_DAYS))
             .map(|(_, cell)| amount(cell.spend_minor))
             .collect();
-        matured += stretch.lag.effective(&spent);
+        matured += stretch.lag.effective(&paid);
         let before = days.get(at.saturating_sub(7)..at).unwrap_or(&[]);
         learned += before.iter().map(|(_, cell)| count(cell)).sum::<f64>();
     }
