@@ -339,25 +339,48 @@ fn over_the_caps(
     None
 }
 
+/// What some stories came to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    wrote: u64,
+    sent: u64,
+    raised: u64,
+}
+
+/// Lives through one story and judges every request of it.
+fn judge(runtime: &tokio::runtime::Runtime, seed: u64, count: &mut Count) {
+    let story = Story::draw(seed);
+    runtime.block_on(story.live());
+    let log = story.paper.world().sent.clone();
+    for (n, request) in log.iter().enumerate() {
+        let found = wrong(&story, request, &log[..n]);
+        assert_eq!(found, None, "seed {seed}: {request:#?}\n{:#?}", story.plan);
+        let sum = |trees: &[rungwise::domain::Tree]| trees.iter().map(on).sum::<i64>();
+        count.raised += u64::from(sum(&request.after) > sum(&request.before));
+    }
+    count.sent += log.len() as u64;
+    count.wrote += u64::from(!log.is_empty());
+}
+
 #[test]
 fn whatever_leaves_the_door_is_an_authorised_unexpired_in_cap_row() {
-    let (runtime, total) = (runtime(), cases(300));
-    let (mut sent, mut raised, mut stories) = (0_u64, 0_u64, 0_u64);
-    for seed in 0..total {
-        let story = Story::draw(seed);
-        runtime.block_on(story.live());
-        let log = story.paper.world().sent.clone();
-        for (n, request) in log.iter().enumerate() {
-            let found = wrong(&story, request, &log[..n]);
-            assert_eq!(found, None, "seed {seed}: {request:#?}\n{:#?}", story.plan);
-            let sum = |trees: &[rungwise::domain::Tree]| trees.iter().map(on).sum::<i64>();
-            raised += u64::from(sum(&request.after) > sum(&request.before));
+    let total = cases(300);
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let part = |first: u64| {
+        let (runtime, mut count) = (runtime(), Count::default());
+        for seed in (first..total).step_by(usize::try_from(cores).expect("few cores")) {
+            judge(&runtime, seed, &mut count);
         }
-        sent += log.len() as u64;
-        stories += u64::from(!log.is_empty());
-    }
+        count
+    };
+    let counts: Vec<Count> = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..cores).map(|first| scope.spawn(move || part(first))).collect();
+        parts.into_iter().map(|p| p.join().expect("a mismatch")).collect()
+    });
+    let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>();
+    let (wrote, sent, raised) = (sum(|c| c.wrote), sum(|c| c.sent), sum(|c| c.raised));
     println!(
-        "{total} plans, {stories} of them wrote, {sent} requests, {raised} raises, 0 mismatches"
+        "{total} plans, {wrote} of them wrote, {sent} requests, {raised} raises, 0 mismatches"
     );
     assert!(
         sent > total / 4 && raised > total / 50,
