@@ -172,6 +172,7 @@ const FLOATS: &[&str] = &[
     "domain/signals",
     "domain/decide",
     "domain/policy",
+    "domain/prospect",
     "domain/watch",
 ];
 

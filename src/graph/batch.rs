@@ -56,9 +56,14 @@ impl<T: Transport> Link<T> {
         let Some(Element { code, headers, body }) = wire else {
             return Err(plain(MetaClass::Lost, what, "the batch ended without this element"));
         };
-        let headers = headers.into_iter().map(|h| (h.name.to_ascii_lowercase(), h.value)).collect();
+        let headers: Vec<_> =
+            headers.into_iter().map(|h| (h.name.to_ascii_lowercase(), h.value)).collect();
+        let tells = !headers.is_empty();
         let response = Response { status: code, headers, body: body.into_bytes() };
-        self.pace.observe(&super::usage::Usage::of(&response));
+        if tells {
+            // An element without headers says nothing, where an answer without them would say that all is calm.
+            self.pace.observe(&super::usage::Usage::of(&response));
+        }
         body_of(what, &response).inspect_err(|error| self.pace.throttled(error))
     }
 }

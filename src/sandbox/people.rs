@@ -334,7 +334,7 @@ impl World {
                 let cell = |id: Id| json!({"name": "cell", "treatment_percentage": 50, "campaigns": [id.to_string()]});
                 let pairs = [
                     ("name", "a person's study".to_owned()),
-                    ("start_time", self.now.seconds().to_string()),
+                    ("start_time", self.now.plus(HOUR_MS).seconds().to_string()),
                     ("end_time", self.now.plus(7 * DAY_MS).seconds().to_string()),
                     ("cells", json!([cell(one), cell(other)]).to_string()),
                 ];
