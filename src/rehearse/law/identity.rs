@@ -19,7 +19,10 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
     let creates = witness.books.writes.get(op_key).is_some_and(|w| w.creates);
     let shown = format!("{} {}", template.method, template.path);
     if creates {
-        if !template.path.ends_with("adrules_library") && status != Some("PAUSED") {
+        // Rules and studies spend nothing and have no such switch.
+        let spends =
+            !template.path.ends_with("adrules_library") && !template.path.ends_with("ad_studies");
+        if spends && status != Some("PAUSED") {
             witness.accuse("everything_is_created_paused", shown);
         }
         return;
@@ -102,8 +105,9 @@ pub fn inventory(
     for (key, write) in books.writes.iter().filter(|(_, w)| w.creates) {
         let done = write.status() == Some(WriteStatus::Done);
         let missing = write.object.as_deref().filter(|id| !there.contains(id));
-        let rule = write.request.path.ends_with("adrules_library");
-        if let (true, Some(id), false) = (done, missing, rule) {
+        let goes = ["adrules_library", "ad_studies"];
+        let goes = goes.iter().any(|edge| write.request.path.ends_with(edge));
+        if let (true, Some(id), false) = (done, missing, goes) {
             found.push(("no_ghost", format!("{id} of {key} is not in the world")));
         }
     }

@@ -74,7 +74,7 @@ pub fn raises(action: &Action) -> bool {
 pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, plan: &str) {
     let template = leaving.template;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let creation = template.path.starts_with("act_") && template.path.contains('/');
+    let creation = template.path.contains('/');
     let says = template.method == "DELETE" || !template.params.is_empty();
     if !(creation || digits(&template.path)) || !says {
         witness
