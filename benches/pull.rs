@@ -203,11 +203,16 @@ async fn serve(days: i64) {
         .with_state(served);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("http://{}", listener.local_addr().unwrap());
+    // It ends with whoever started it.
+    let (left, alone) = tokio::sync::oneshot::channel();
     std::thread::spawn(|| {
         let _ = std::io::stdin().lines().count();
-        std::process::exit(0);
+        let _ = left.send(());
     });
-    axum::serve(listener, app).await.unwrap();
+    let alone = async {
+        let _ = alone.await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(alone).await.unwrap();
 }
 
 // What is measured.
@@ -479,8 +484,9 @@ fn measure(kind: &str, days: i64) -> serde_json::Value {
     drop(server.stdin.take());
     server.wait().unwrap();
     let told = String::from_utf8(done.stdout).unwrap();
-    serde_json::from_str(&told)
-        .unwrap_or_else(|_| panic!("{kind}: {}", String::from_utf8_lossy(&done.stderr)))
+    let read = serde_json::from_str(&told);
+    assert!(read.is_ok(), "{kind}: {}", String::from_utf8_lossy(&done.stderr));
+    read.unwrap()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures of a table")]

@@ -4,6 +4,12 @@
 //! are all plan templates, all reads, and everything a whole climb sends; the world of that climb is strict, so it also
 //! answers as Meta would to a request that breaks the specification.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test and its helpers; the counts are what it shows"
+)]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -30,7 +36,7 @@ use rungwise::{
 use serde_json::{Value, json};
 
 #[cfg(test)]
-#[allow(dead_code, reason = "the stories use more of it")]
+#[expect(dead_code, reason = "the stories use more of it")]
 #[path = "story_cases/support.rs"]
 mod support;
 
@@ -361,6 +367,7 @@ async fn everything_a_whole_climb_sends_satisfies_the_specification() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_breaks_the_specification_is_reported_as_what_it_is() {
     let contract = Contract::official();
     let (nodes, edges, enums) = contract.size();

@@ -17,7 +17,7 @@ mod made;
 /// A line that optimises for the macro rung and sells `a_day` times a day, with nothing on its newest `quiet` days.
 fn selling(a_day: u32, quiet: usize) -> Evidence {
     let mut evidence = made::evidence(&made::policy(), 0, false);
-    evidence.climb.rung = "purchase".to_owned();
+    "purchase".clone_into(&mut evidence.climb.rung);
     let silent_from = evidence.days.len() - quiet;
     for (n, day) in evidence.days.iter_mut().enumerate() {
         *day.incumbent.events.last_mut().unwrap() = if n < silent_from { a_day } else { 0 };

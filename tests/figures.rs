@@ -74,14 +74,14 @@ fn friction_flags(seed: u64, weekly: f64, carts: f64) -> f64 {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let runs = 2_000;
     let hits = (0..runs).filter(|_| {
-        let seen = counted(&mut rng, 4.0 * weekly * carts).max(1.0);
+        let in_carts = counted(&mut rng, 4.0 * weekly * carts).max(1.0);
         // Carts buy in clumps as well: a beta-binomial with the same dispersion.
-        let clumps = ((seen - 1.0) / (PHI - 1.0) - 1.0).max(0.5);
+        let clumps = ((in_carts - 1.0) / (PHI - 1.0) - 1.0).max(0.5);
         let rate =
             Beta::new(clumps / carts, clumps * (1.0 - 1.0 / carts)).unwrap().sample(&mut rng);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let bought = Binomial::new(seen as u64, rate).unwrap().sample(&mut rng);
-        friction(seen, f64::from(u32::try_from(bought).unwrap()), PHI).flagged
+        let bought = Binomial::new(in_carts as u64, rate).unwrap().sample(&mut rng);
+        friction(in_carts, f64::from(u32::try_from(bought).unwrap()), PHI).flagged
     });
     share(hits.count(), runs)
 }

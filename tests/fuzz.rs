@@ -1,6 +1,9 @@
 //! Every parser of foreign bytes on mutated inputs, on stable and within seconds; `fuzz/` runs the same entries under
 //! libFuzzer for as long as wanted. `RUNGWISE_FUZZ` sets how many inputs each entry gets here.
 
+#[path = "support/asked.rs"]
+mod asked;
+
 #[path = "fuzz_cases/entries.rs"]
 mod entries;
 
@@ -70,7 +73,7 @@ fn mutated(seeds: &[&[u8]], rng: &mut Pcg64Mcg) -> Vec<u8> {
 
 #[test]
 fn no_parser_panics_or_dawdles_on_mutated_bytes() {
-    let wanted = std::env::var("RUNGWISE_FUZZ").ok().and_then(|n| n.parse().ok());
+    let wanted = crate::asked::asked("RUNGWISE_FUZZ");
     let wanted: usize = wanted.unwrap_or(40);
     for (name, entry, seeds) in entries::all() {
         let mut rng = Pcg64Mcg::seed_from_u64(name.bytes().map(u64::from).sum());
@@ -120,7 +123,7 @@ fn every_entry_is_a_target_of_libfuzzer_too() {
 struct Buffer(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 impl std::io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().expect("nobody panics while writing").write(bytes)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())

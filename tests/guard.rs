@@ -5,6 +5,9 @@
 #[path = "guard_cases/approvals.rs"]
 mod approvals;
 #[cfg(test)]
+#[path = "support/asked.rs"]
+mod asked;
+#[cfg(test)]
 #[path = "guard_cases/caps.rs"]
 mod caps;
 #[cfg(test)]

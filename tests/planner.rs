@@ -384,7 +384,7 @@ proptest! {
             last.expects.iter().all(|e| found(e, &trees).as_ref() == Some(&e.value))
         };
         prop_assert!(holds(&source, &built), "the tree as it was verified");
-        let (mut a, mut b) = (source.clone(), built.clone());
+        let (mut a, mut b) = (source, built.clone());
         let set = which.index(b.adsets.len());
         let ad = of.index(b.ads.len());
         let value = || serde_json::Value::from("changed");

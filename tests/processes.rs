@@ -1,9 +1,13 @@
 //! Real processes on the loopback: the served rehearsal world, the agent, and commands beside it.
 
 #[cfg(test)]
+#[path = "support/asked.rs"]
+mod asked;
+#[cfg(test)]
 #[path = "process_cases/browser.rs"]
 mod browser;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "process_cases/canaries.rs"]
 mod canaries;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The store on a real database file: what goes in comes out, what must not change does not, what goes wrong is said.
 
 #[cfg(test)]
+#[path = "support/asked.rs"]
+mod asked;
+#[cfg(test)]
 #[path = "store_cases/bad_files.rs"]
 mod bad_files;
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! What is asserted is taken from the sandbox's own request log and ledger, not from what the product says it did.
 
 #[cfg(test)]
+#[path = "support/asked.rs"]
+mod asked;
+#[cfg(test)]
 #[path = "story_cases/custody.rs"]
 mod custody;
 #[cfg(test)]

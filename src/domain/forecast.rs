@@ -584,7 +584,7 @@ mod tests {
             (0..56).map(|n| Some((100.0, if n * 5 % 11 < 5 { 5.0 } else { 45.0 }))).collect();
         assert!(own_dispersion(&wild) > 6.0, "{}", own_dispersion(&wild));
         assert!((own_dispersion(&[]) - USUAL_DISPERSION).abs() < 1e-12);
-        let (mut short, mut holed) = (steady.clone(), wild.clone());
+        let (mut short, mut holed) = (steady, wild);
         short.truncate(10);
         assert!((1.2..1.5).contains(&own_dispersion(&short)), "three pairs say little");
         holed.iter_mut().step_by(2).for_each(|day| *day = None);

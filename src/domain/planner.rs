@@ -354,21 +354,7 @@ impl Wish<'_> {
                 not_before = Some(start);
             }
         }
-        for (i, ad) in built.ads.iter().enumerate() {
-            let target = Target::from(&ad.id);
-            actions.push(Self::switch(
-                &format!("ad.{}", i + 1),
-                target,
-                ObjectKind::Ad,
-                Status::Active,
-                ON_AD,
-            ));
-        }
-        for (i, set) in built.adsets.iter().enumerate() {
-            let target = Target::from(&set.id);
-            let key = format!("adset.{}", i + 1);
-            actions.push(Self::switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET));
-        }
+        actions.extend(Self::parts_on(built));
         if let Some(first) = actions.first_mut() {
             first.expects.push(untouched(self.source, Aspect::Tree));
             first.expects.push(untouched(built, Aspect::Content));
@@ -430,6 +416,19 @@ impl Wish<'_> {
             }
         );
         Ok(DraftPlan { title, money, expires: self.expires(), actions, test: Some(test) })
+    }
+
+    /// Ads and ad sets are turned on while their campaign is still off.
+    fn parts_on(built: &Tree) -> impl Iterator<Item = Draft> {
+        let ads = built.ads.iter().enumerate().map(|(i, ad)| {
+            let (key, target) = (format!("ad.{}", i + 1), Target::from(&ad.id));
+            Self::switch(&key, target, ObjectKind::Ad, Status::Active, ON_AD)
+        });
+        let sets = built.adsets.iter().enumerate().map(|(i, set)| {
+            let (key, target) = (format!("adset.{}", i + 1), Target::from(&set.id));
+            Self::switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET)
+        });
+        ads.chain(sets)
     }
 
     /// What the line spent before the test: in a split both halves together.

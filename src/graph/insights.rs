@@ -119,13 +119,12 @@ impl<'a, T: Transport> Pages<'a, T> {
     async fn page(&self, open: &mut Open) -> Result<(Vec<InsightRow>, Step), MetaError> {
         let what = self.link.insights_of(open.days);
         let currency = self.link.currency().await?;
-        let mut request = match &open.run {
-            Some(run) => Request::get(self.link.path(&format!("{run}/insights"))),
-            None => {
-                let mut request = Request::get(self.link.edge("insights"));
-                request.query = params(open.days, open.sets.front());
-                request
-            }
+        let mut request = if let Some(run) = &open.run {
+            Request::get(self.link.path(&format!("{run}/insights")))
+        } else {
+            let mut request = Request::get(self.link.edge("insights"));
+            request.query = params(open.days, open.sets.front());
+            request
         };
         request = request.with("limit", self.limit.to_string());
         if let Some(cursor) = &open.after {

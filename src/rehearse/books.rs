@@ -202,7 +202,8 @@ impl Books {
             on && w.request.path == campaign && !w.creates
         };
         let kinds = [PlanKind::Activate, PlanKind::Revert];
-        let plans = self.writes.values().filter(turned_on).filter_map(|w| self.plans.get(&w.plan));
-        plans.filter(|p| kinds.contains(&p.plan.kind)).last()
+        let mut plans =
+            self.writes.values().filter(turned_on).filter_map(|w| self.plans.get(&w.plan));
+        plans.rfind(|p| kinds.contains(&p.plan.kind))
     }
 }

@@ -153,7 +153,7 @@ fn files_of(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, RehearsalError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         // Shared memory is made anew, the lock is not history.
         if entry.file_type().map_err(fail)?.is_file()
-            && !(name.ends_with("-shm") || name.ends_with(".lock"))
+            && !(name.ends_with("-shm") || name == "agent.lock")
         {
             files.push((name, std::fs::read(entry.path()).map_err(fail)?));
         }
@@ -334,11 +334,11 @@ impl Stage {
     /// A failure that something done to the agent explains.
     pub(super) fn is_excused(&self, error: &AppError) -> bool {
         match error {
-            AppError::Meta(_) => true,
             AppError::AccountChanged(_) => {
                 self.border.world.shown_account() != self.border.witness().mandate.account
             }
-            AppError::Store(StoreError::Database { doing: "rehearsing a crash", .. }) => true,
+            AppError::Meta(_)
+            | AppError::Store(StoreError::Database { doing: "rehearsing a crash", .. }) => true,
             // A clock that went back: what was read an hour ago lies in the future now.
             AppError::Store(StoreError::Conflict { .. }) => self.seen.clock_went_back,
             AppError::Store(_) => self.border.excused.load(Ordering::Relaxed),

@@ -148,6 +148,7 @@ impl World {
         changed
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of edit, each a few lines")]
     fn edit_outside(&mut self, edit: Edit, pick: u64) -> Option<(Id, bool)> {
         let campaign = |n: &Node| n.kind == Kind::Campaign;
         let adset = |n: &Node| n.kind == Kind::AdSet;

@@ -89,7 +89,7 @@ pub fn set_anchors_aside(dir: &Path, head: &Head) -> Result<Option<Head>, StoreE
     let free = (1..10_000).find(|n| !beside(*n).exists()).unwrap_or(10_000);
     let unfinished = dir.join(format!("{ANCHOR_FILE}.unfinished"));
     let known = |line: &&str| parse(line).is_some_and(|(anchor, _)| anchor.seq <= head.seq);
-    let kept: String = text.lines().filter(known).map(|line| format!("{line}\n")).collect();
+    let kept: String = text.lines().filter(known).flat_map(|line| [line, "\n"]).collect();
     std::fs::write(&unfinished, kept).map_err(fail)?;
     std::fs::copy(&path, beside(free)).map_err(fail)?;
     std::fs::rename(&unfinished, &path).map_err(fail)?;

@@ -55,7 +55,8 @@ pub(crate) fn newer(path: &Path, version: i64) -> Result<(), StoreError> {
         let hint =
             "use the newer program, or `rungwise db restore` the backup made before the upgrade";
         if let Some(copy) = backup_before(path, version) {
-            why.push_str(&format!("; the backup made before the upgrade is {}", copy.display()));
+            why += "; the backup made before the upgrade is ";
+            why += &copy.display().to_string();
         }
         return Err(open_error(path, why, hint));
     }

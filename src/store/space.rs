@@ -68,10 +68,11 @@ impl Reserve {
             return Ok(());
         }
         let mut file = private_file(&self.path)?;
+        let zeros = vec![0; 1024 * 1024];
         let filled = match fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
             Ok(()) => Ok(()),
             // Not every file system can set room aside without writing to it.
-            Err(_) => (0..RESERVE_BYTES / MIB).try_for_each(|_| file.write_all(&[0; 1024 * 1024])),
+            Err(_) => (0..RESERVE_BYTES / MIB).try_for_each(|_| file.write_all(&zeros)),
         };
         if let Err(e) = filled.and_then(|()| file.sync_all()) {
             let _ = std::fs::remove_file(&self.path);

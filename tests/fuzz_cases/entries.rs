@@ -130,9 +130,7 @@ pub(crate) fn token_reply(bytes: &[u8]) {
 
 /// A batch, as the rehearsal world reads it from any client.
 pub(crate) fn batch(bytes: &[u8]) {
-    let mut scenario = Scenario::default();
-    scenario.history_days = 1;
-    let world = Sandbox::new(scenario);
+    let world = Sandbox::new(Scenario { history_days: 1, ..Scenario::default() });
     let token = world.credentials().access_token;
     let text = String::from_utf8_lossy(bytes).into_owned();
     let mut request = Request::post("/v26.0/").form("batch", text);
@@ -179,8 +177,11 @@ pub(crate) fn shown_name(bytes: &[u8]) {
     assert!(!shown.chars().any(char::is_control));
 }
 
-/// Every entry with its name and a few real inputs to begin with.
-pub(crate) fn all() -> Vec<(&'static str, fn(&[u8]), Vec<&'static [u8]>)> {
+/// A name, what is tried, and a few real inputs to begin with.
+pub(crate) type Entry = (&'static str, fn(&[u8]), Vec<&'static [u8]>);
+
+/// Every entry.
+pub(crate) fn all() -> Vec<Entry> {
     const ERROR: &[u8] = br#"{"error":{"message":"(#80004) There have been too many calls","type":"OAuthException","code":80004,"error_subcode":2446079,"is_transient":true,"error_data":"{\"blame_field_specs\":[[\"name\"]]}","error_user_title":"t","error_user_msg":"m","fbtrace_id":"A1b2"}}"#;
     const ROWS: &[u8] = br#"{"data":[{"campaign_id":"7","adset_id":"71","date_start":"2026-01-01","date_stop":"2026-01-01","spend":"53.40","impressions":"9000","inline_link_clicks":"12","account_currency":"EUR","attribution_setting":"7d_click_1d_view","actions":[{"action_type":"purchase","value":"2","7d_click":"2"}],"action_values":[{"action_type":"purchase","value":"181.50"}]}],"paging":{"cursors":{"before":"A","after":"B"}}}"#;
     const TREES: &[u8] = br#"{"data":[{"id":"12","name":"Shop | purchase [rw:7Q2M]","objective":"OUTCOME_SALES","status":"ACTIVE","effective_status":"ACTIVE","daily_budget":"3000","spend_cap":"922337203685478","special_ad_categories":[],"created_time":"2026-01-01T00:00:00+0000","campaign_id":"12","adset_id":"13","optimization_goal":"OFFSITE_CONVERSIONS","promoted_object":{"pixel_id":"5","custom_event_type":"PURCHASE"},"learning_stage_info":{"status":"LEARNING","conversions":3,"last_sig_edit_ts":1767600000},"creative":{"id":"9"}}]}"#;

@@ -83,7 +83,7 @@ impl Story {
         let odds = |rng: &mut Pcg64Mcg, percent: u32| rng.random_range(0..100) < percent;
         let now = Moment::from_millis(NOON + rng.random_range(0..7 * 24 * HOUR_MS));
         let ticks = Ticks::new(now, seed, 50);
-        let mode = if odds(&mut rng, 90) { Mode::Supervised } else { Mode::Propose };
+        let mode = if odds(&mut rng, 97) { Mode::Supervised } else { Mode::Propose };
         let mut policy = policy(mode);
         policy.approval.quorum = if odds(&mut rng, 20) { 2 } else { 1 };
         let limits = policy.limits.as_mut().expect("limits");

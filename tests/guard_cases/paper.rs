@@ -27,9 +27,8 @@ use rungwise::{
 use super::caps::eur;
 
 /// How many cases to try: `RUNGWISE_CASES`, else a few.
-#[expect(clippy::disallowed_methods, reason = "how long to try is up to whoever runs the test")]
 pub(crate) fn cases(few: u64) -> u64 {
-    std::env::var("RUNGWISE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(few)
+    crate::asked::asked("RUNGWISE_CASES").unwrap_or(few)
 }
 
 /// A clock that every read, commit and send moves by up to `step` milliseconds.

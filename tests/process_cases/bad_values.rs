@@ -317,11 +317,7 @@ async fn insights_that_cannot_be_right_are_refused_with_object_and_day() {
         ("one whale", "action_values", json!([{"action_type":"purchase","value":"999999.99"}])),
     ] {
         let read = rows(put(field, &value)).await;
-        assert_eq!(
-            read.map(|r| r.len()).unwrap_or_else(|e| panic!("{case}: {e}")),
-            whole,
-            "{case}"
-        );
+        assert_eq!(read.map_or_else(|e| panic!("{case}: {e}"), |r| r.len()), whole, "{case}");
     }
     let mixed = rows(list(|rows| rows.reverse())).await.unwrap();
     assert_eq!(mixed.len(), whole, "days out of order");

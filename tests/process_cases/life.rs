@@ -46,7 +46,7 @@ fn ended(child: &mut Running, within: Duration) -> Option<i32> {
 
 #[test]
 fn of_many_agents_started_at_once_exactly_one_lives() {
-    let wanted = std::env::var("RUNGWISE_STARTS").ok().and_then(|n| n.parse().ok());
+    let wanted = crate::asked::asked("RUNGWISE_STARTS");
     let site = Site::open("supervised");
     let mut starts: Vec<Running> = (0..wanted.unwrap_or(24))
         .map(|_| {
@@ -64,16 +64,16 @@ fn of_many_agents_started_at_once_exactly_one_lives() {
             }
             None => true,
         });
-        assert!(begun.elapsed() < Duration::from_secs(120), "{} still live", starts.len());
+        assert!(begun.elapsed() < Duration::from_mins(2), "{} still live", starts.len());
     }
     assert!(ends.iter().all(|code| *code == Some(75)), "{ends:?}");
     // The one that lives does its work, on a database in order.
     while !site.path().join("agent.beat").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no sign of life came");
+        assert!(begun.elapsed() < Duration::from_mins(2), "no sign of life came");
     }
     assert_eq!(starts[0].0.try_wait().unwrap(), None);
     kill(&starts[0].0, "-TERM");
-    assert_eq!(ended(&mut starts[0], Duration::from_secs(60)), Some(0));
+    assert_eq!(ended(&mut starts[0], Duration::from_mins(1)), Some(0));
     assert_eq!(site.json(&["db", "verify"])["verified"], true);
 }
 
@@ -89,7 +89,7 @@ fn killed_and_asked_to_go_come_to_the_same() {
     for signal in ["-TERM", "-KILL"] {
         let mut agent = agent_until(&site, "pulled insights");
         kill(&agent.0, signal);
-        let code = ended(&mut agent, Duration::from_secs(60));
+        let code = ended(&mut agent, Duration::from_mins(1));
         assert_eq!(code, (signal == "-TERM").then_some(0), "{signal}");
         assert_eq!(known(&site), before, "{signal}");
         assert_eq!(site.json(&["db", "verify"])["verified"], true, "{signal}");
@@ -104,7 +104,7 @@ fn an_agent_that_dies_again_and_again_only_observes_until_a_person_says_go() {
     for _ in 0..3 {
         let mut agent = agent_until(&site, "runs in mode supervised");
         kill(&agent.0, "-KILL");
-        assert_eq!(ended(&mut agent, Duration::from_secs(60)), None);
+        assert_eq!(ended(&mut agent, Duration::from_mins(1)), None);
     }
     let agent = agent_until(&site, "HELD IN OBSERVE");
     let health = site.json(&["health"]);
@@ -122,7 +122,7 @@ fn an_agent_that_dies_again_and_again_only_observes_until_a_person_says_go() {
     assert!(lines.any(|l| l.contains("runs in mode supervised")), "it takes up its mode again");
     std::thread::spawn(move || lines.for_each(drop));
     kill(&agent.0, "-TERM");
-    assert_eq!(ended(&mut agent, Duration::from_secs(60)), Some(0));
+    assert_eq!(ended(&mut agent, Duration::from_mins(1)), Some(0));
 }
 
 #[test]

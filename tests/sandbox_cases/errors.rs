@@ -207,29 +207,29 @@ const CAUSES: &[Cause] = &[
     ((2, 1_504_041), || Client::new().get("ACT/insights", &[("breakdowns", "age,region")])),
     ((17, 2_446_079), || {
         let client = limited();
-        (0..61).map(|_| client.get("ACT", &[])).last().unwrap()
+        (0..61).map(|_| client.get("ACT", &[])).nth(60).unwrap()
     }),
     ((613, 1_487_742), || {
         let client = limited();
-        (0..21).map(|_| client.post("ACT/adlabels", &[("name", "L")])).last().unwrap()
+        (0..21).map(|_| client.post("ACT/adlabels", &[("name", "L")])).nth(20).unwrap()
     }),
     ((613, 1_487_632), || {
         let client = Client::new();
         let set = client.id("adsets", 0);
         (0..5)
             .map(|n| client.post(&set, &[("daily_budget", &(6_100 + n).to_string())]))
-            .last()
+            .nth(4)
             .unwrap()
     }),
     ((613, 5_044_001), || {
         let client = Client::with(Options { enforce_limits: true, ..Options::default() });
-        (0..101).map(|_| client.post("ACT/adlabels", &[("name", "L")])).last().unwrap()
+        (0..101).map(|_| client.post("ACT/adlabels", &[("name", "L")])).nth(100).unwrap()
     }),
     ((17, 1_885_172), || {
         let client = Client::new();
         (0..11)
             .map(|n| client.post("ACT", &[("spend_cap", &(100_000 + n).to_string())]))
-            .last()
+            .nth(10)
             .unwrap()
     }),
     ((100, 3_260_011), || edit(&[("optimization_goal", "LINK_CLICKS")])),

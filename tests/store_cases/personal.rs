@@ -28,7 +28,7 @@ fn holds(world: &World, text: &str) -> bool {
 #[tokio::test]
 async fn erased_names_leave_a_green_chain_and_no_byte() {
     let world = World::new().await;
-    let wanted = std::env::var("RUNGWISE_ERASURES").ok().and_then(|n| n.parse().ok());
+    let wanted = crate::asked::asked("RUNGWISE_ERASURES");
     let people = wanted.unwrap_or(40_i64);
     let name = |n: i64| format!("person-{n:04}-of-the-team");
     world.store.commit((0..people).map(|n| acted(n, &name(n))).collect()).await.unwrap();

@@ -9,7 +9,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use rungwise::{
     domain::audit::{Head, Link, LinkHash},
-    ports::Store as _,
+    ports::{StopSwitch as _, Store as _},
     store::{AnchorFile, Backup, DATABASE_FILE},
 };
 use sqlx::{Connection as _, Row as _, SqliteConnection};
@@ -176,7 +176,7 @@ fn flipped(file: &[u8], rng: &mut Pcg64Mcg) -> Vec<u8> {
 
 #[tokio::test]
 async fn every_random_tamper_is_found_up_to_the_last_copied_head() {
-    let wanted = std::env::var("RUNGWISE_TAMPERS").ok().and_then(|n| n.parse().ok());
+    let wanted = crate::asked::asked("RUNGWISE_TAMPERS");
     let wanted: usize = wanted.unwrap_or(180);
     let victim = victim().await;
     let clean =
@@ -216,7 +216,6 @@ async fn a_forged_head_is_found_and_an_agent_does_not_start_on_a_rolled_back_his
     let anchors = AnchorFile::open(victim.dir.path()).unwrap();
     let error = store.prove(&anchors, at(1)).await.unwrap_err().to_string();
     assert!(error.contains("row 60 was copied out"), "{error}");
-    use rungwise::ports::StopSwitch as _;
     assert!(store.standing().stopped().unwrap().contains("row 60"), "the door is shut");
     let log = victim.dir.path().join(rungwise::store::ANCHOR_FILE);
     let text = fs::read_to_string(&log).unwrap();

@@ -39,7 +39,7 @@ async fn died() -> (World, Vec<u8>, Vec<u8>) {
 
 #[tokio::test]
 async fn a_torn_log_gives_an_exact_prefix_of_the_commits() {
-    let wanted = std::env::var("RUNGWISE_CUTS").ok().and_then(|n| n.parse().ok());
+    let wanted = crate::asked::asked("RUNGWISE_CUTS");
     let wanted: usize = wanted.unwrap_or(60);
     let (world, file, log) = died().await;
     let key = fs::read(world.dir.path().join(KEY_FILE)).unwrap();

@@ -12,6 +12,7 @@ use rungwise::{
         AppError,
         tick::{Scope, tick},
     },
+    graph::is_mutation,
     ports::{Store as _, StoreError},
     sandbox::LogEntry,
     store::{Change, CommitHook},
@@ -68,14 +69,15 @@ async fn live(from: i64) -> (i64, u32) {
 /// Nothing was sent whose intent could not be stored.
 async fn sent_writes_have_intents(story: &Story, from: i64) {
     let log = story.world.requests();
-    let sent: Vec<&LogEntry> = log.iter().filter(|e| e.method != "GET").collect();
+    let sent: Vec<&LogEntry> =
+        log.iter().filter(|e| is_mutation(&custody::request_of(e))).collect();
     let intents = story.parts.store.intents(None).await.unwrap().len();
     assert!(sent.len() <= intents, "full at {from}: {} sent, {intents} recorded", sent.len());
 }
 
 #[tokio::test]
 async fn a_disk_that_fills_up_at_any_commit_sends_nothing_unrecorded_and_the_agent_goes_on() {
-    let every = std::env::var("RUNGWISE_FULL_EVERY").ok().and_then(|n| n.parse().ok());
+    let every = crate::asked::asked("RUNGWISE_FULL_EVERY");
     let (commits, failed) = live(i64::MAX - FULL_FOR).await;
     assert_eq!(failed, 0);
     let step = every.unwrap_or(commits / 4).max(1);

@@ -76,7 +76,7 @@ async fn a_climb_of_two_ad_sets_with_three_ads_each_meets_no_throttle_on_the_lim
     }
     let tested = story.open_climb().await;
     assert!(tested.state.test().is_some(), "{}", story.tale());
-    let begun = story.now().since(begin) / HOUR_MS;
+    let elapsed = story.now().since(begin) / HOUR_MS;
     let built = wire.since(begin).len() - first;
 
     // Days of a running test, and of the rest of the climb with one pass a day.
@@ -91,7 +91,7 @@ async fn a_climb_of_two_ad_sets_with_three_ads_each_meets_no_throttle_on_the_lim
     let throttles = calls.iter().filter(|c| c.1).count();
     let highest = calls.iter().map(|c| c.2).fold(0.0, f64::max);
     println!(
-        "limited tier: {} ended as {} after {hours} simulated hours, the test began after {begun}; {} calls in all \
+        "limited tier: {} ended as {} after {hours} simulated hours, the test began after {elapsed}; {} calls in all \
          ({built} until then), {a_day} a day while the test runs; {throttles} throttles, the score never \
          above {highest} %",
         ended.id,
@@ -99,7 +99,7 @@ async fn a_climb_of_two_ad_sets_with_three_ads_each_meets_no_throttle_on_the_lim
         calls.len(),
     );
     assert_eq!(throttles, 0, "{}", story.tale());
-    assert!(begun <= 48, "the twin stands within two days: {begun} h");
+    assert!(elapsed <= 48, "the twin stands within two days: {elapsed} h");
     assert!(highest < 80.0, "writes are never held back for long: {highest} %");
     assert!(a_day <= 100, "{a_day} calls a day");
     assert!(hours * HOUR_MS < 150 * DAY_MS);

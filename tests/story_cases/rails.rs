@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 
 use super::support::{LIMITS, OPENING, Story, ready_campaign, ready_shop, short};
 
+/// Names and values.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// A shop whose challenger is warming.
 async fn warming(extra: &str) -> Story {
     let mut story = Story::begin(ready_shop(3), "supervised", &format!("{LIMITS}{extra}")).await;
@@ -85,7 +88,7 @@ async fn every_kind_of_edit_by_a_person_takes_the_hands_off_until_a_person_retur
         r#"{"geo_locations":{"countries":["FR"]},"targeting_automation":{"advantage_audience":0}}"#;
     let schedule = r#"[{"start_minute":0,"end_minute":720,"days":[1,2]}]"#;
     // What is edited, how, and how it is put back where the test compares with its own figures.
-    let edits: [(&str, &[(&str, &str)], &[(&str, &str)]); 18] = [
+    let edits: [(&str, Fields<'_>, Fields<'_>); 18] = [
         (&arms.campaign[0], &[("name", "Renamed")], &[]),
         (&arms.campaign[1], &[("name", "Renamed too")], &[]),
         (&arms.adset[0], &[("name", "Set, renamed")], &[]),

@@ -49,10 +49,10 @@ impl Site {
     }
 
     /// The same with more said to the server.
-    pub(crate) fn serve(mode: &str, speed: &str, more: &[&str]) -> Self {
+    pub(crate) fn serve(mode: &str, speed: &str, further: &[&str]) -> Self {
         let mut serve = rungwise();
         serve.args(["sandbox", "serve", "--addr", "127.0.0.1:0", "--speed", speed, "--json"]);
-        serve.args(["--scenario", "demo", "--start", OPENING]).args(more);
+        serve.args(["--scenario", "demo", "--start", OPENING]).args(further);
         let mut world = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(world.stdout.take().unwrap()).read_line(&mut line).unwrap();

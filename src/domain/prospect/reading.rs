@@ -30,7 +30,7 @@ struct Reading {
 /// Everything a line's lessons say.
 #[derive(Debug)]
 pub(super) struct Readings {
-    readings: Vec<Reading>,
+    of_placements: Vec<Reading>,
     /// Events of each rung per macro-conversion where nobody optimised for them.
     per_macro: Vec<f64>,
     /// ln of how much dearer each rung is because its witnesses bought less often.
@@ -82,7 +82,7 @@ impl Readings {
         let read = |(rung, lesson): &(usize, &Lesson)| {
             Self::read(*rung, lesson, top, lowest, &steps, &per_macro)
         };
-        let readings = placed.iter().map(read).collect();
+        let of_placements = placed.iter().map(read).collect();
         let mut hollow = vec![0.0; top];
         for (rung, less) in hollow.iter_mut().enumerate().take(top.saturating_sub(1)) {
             let bought = |on: usize| {
@@ -95,7 +95,7 @@ impl Readings {
                 *less = (seen - usual) * trust / (trust + noise + known);
             }
         }
-        Some(Self { readings, per_macro, hollow })
+        Some(Self { of_placements, per_macro, hollow })
     }
 
     fn read(
@@ -160,7 +160,7 @@ impl Readings {
 
     fn likelihood(&self, market: &Market, signals: &[Vec<f64>]) -> (f64, f64) {
         let (mut weight, mut sum, mut squares, mut misfit) = (0.0, 0.0, 0.0, 0.0);
-        for reading in &self.readings {
+        for reading in &self.of_placements {
             let signal = signals.get(market.signal).and_then(|s| s.get(reading.rung));
             let signal = signal.copied().unwrap_or(1.0);
             let learned = market.learned(reading.learning);

@@ -223,7 +223,7 @@ mod tests {
         let twice = found(|w| {
             w.books.writes.insert("K".to_owned(), booked("9"));
             for record in [Entry::Started, Entry::Started] {
-                let link = audit("write_began", serde_json::json!({"op_key": "K"}));
+                let link = audit("write_began", &serde_json::json!({"op_key": "K"}));
                 w.committed(&[entry("K", record), link]);
             }
         });

@@ -185,12 +185,12 @@ pub(super) mod tests {
     pub(crate) fn entry(op_key: &str, entry: Entry) -> Record {
         Record::Entry { op_key: key(op_key), at: AT, entry, object: None }
     }
-    pub(crate) fn audit(kind: &str, body: serde_json::Value) -> Record {
+    pub(crate) fn audit(kind: &str, body: &serde_json::Value) -> Record {
         Record::Audit { at: AT, kind: kind.into(), body: body.to_string().into() }
     }
     pub(crate) fn began(op_key: &str, plan: &str, template: &Template) -> Vec<Record> {
         let body = json!({"op_key": op_key, "plan": plan, "request_digest": template.digest()});
-        vec![entry(op_key, Entry::Started), audit("write_began", body)]
+        vec![entry(op_key, Entry::Started), audit("write_began", &body)]
     }
     pub(crate) fn approved(plan: &str, granted: bool) -> Record {
         let (plan, by, note) = (PlanHash::named(plan), "a".to_owned(), String::new());

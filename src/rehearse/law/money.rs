@@ -204,9 +204,10 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         // Two objects cannot change in one write: until the promotion is complete, the winner's own end still holds.
         let promoted = matches!(line.state, State::Settled { .. });
         let begun = witness.books.has_begun(climb, PlanKind::Shift);
-        let (since, until) = match promoted {
-            true => (year.last.plus(-14), year.last),
-            false => (test.last_day.plus(-4), test.last_day.plus(-2)),
+        let (since, until) = if promoted {
+            (year.last.plus(-14), year.last)
+        } else {
+            (test.last_day.plus(-4), test.last_day.plus(-2))
         };
         let ahead = since > year.died.plus(1);
         let runs = year.days.iter().filter(mine);

@@ -44,10 +44,8 @@ pub fn entered(witness: &mut Witness, record: &Record) {
             }
         }
         Record::Audit { kind, body, .. } => audited(witness, kind, body),
-        Record::Plan(row) => {
-            if witness.mandate.secrets.iter().any(|s| holds(&row.bytes, s)) {
-                witness.accuse("no_secret_is_recorded", format!("plan {}", row.hash));
-            }
+        Record::Plan(row) if witness.mandate.secrets.iter().any(|s| holds(&row.bytes, s)) => {
+            witness.accuse("no_secret_is_recorded", format!("plan {}", row.hash));
         }
         Record::Evidence { hash, bytes, .. } => {
             if digest(bytes) != *hash {
@@ -188,7 +186,7 @@ mod tests {
         assert_eq!(found(|w| w.committed(&[evidence(&twice)])), ["each_day_counts_once"]);
         let secret = found(|w| {
             w.mandate.secrets = vec!["EAABsecret".to_owned()];
-            w.committed(&[audit("pulled", json!({"why": "x EAABsecret y"}))]);
+            w.committed(&[audit("pulled", &json!({"why": "x EAABsecret y"}))]);
         });
         assert_eq!(secret, ["no_secret_is_recorded"]);
         let bare = Record::Audit { at: AT, kind: "write_ended".into(), body: b"{".to_vec() };

@@ -152,7 +152,7 @@ fn begin(w: &mut Witness, plan: &Plan, hash: &str, key: &str, at: Moment) -> Tem
     let body = json!({"op_key": op_key, "plan": hash, "request_digest": action.request.digest()});
     let started =
         Record::Entry { op_key: action.op_key.clone(), at, entry: Entry::Started, object: None };
-    w.committed(&[intent, started, audit("write_began", body)]);
+    w.committed(&[intent, started, audit("write_began", &body)]);
     action.request.clone()
 }
 
@@ -227,7 +227,7 @@ fn a_late_beginning_is_named() {
 fn money_without_a_bound_and_more_than_approved_are_named() {
     let activate = plan(PlanKind::Activate, vec![switch("campaign", "1", Status::Active)], 500);
     let off = Standing { status: "PAUSED".to_owned(), ..on("1", 900) };
-    let unbound = sent(&activate, "campaign", &[off.clone()], |_| {});
+    let unbound = sent(&activate, "campaign", std::slice::from_ref(&off), |_| {});
     assert_eq!(unbound, ["the_bound_precedes_the_money"]);
     let more = found(|w| {
         let hash = file(w, &activate);
@@ -243,7 +243,7 @@ fn a_blocked_pause_is_named() {
     let blocked = found(|w| {
         let hash = file(w, &end);
         let body = json!({"op_key": "PAUSE", "plan": hash, "why": "no raises now"});
-        w.committed(&[audit("write_blocked", body)]);
+        w.committed(&[audit("write_blocked", &body)]);
     });
     assert_eq!(blocked, ["the_safe_direction_stays_open"]);
 }

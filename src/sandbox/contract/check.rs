@@ -75,13 +75,11 @@ impl<'a> Walk<'a> {
                 };
                 let mut words = vec![node];
                 words.extend(&path[1..]);
-                match facts.edge(&method, &words.join("/")) {
-                    Some(edge) => edge.clone(),
-                    None => {
-                        let text = nonexisting(path.last().unwrap_or(&""), node);
-                        return self.found(Wrong::Edge, &words.join("/"), text);
-                    }
-                }
+                let Some(edge) = facts.edge(&method, &words.join("/")) else {
+                    let text = nonexisting(path.last().unwrap_or(&""), node);
+                    return self.found(Wrong::Edge, &words.join("/"), text);
+                };
+                edge.clone()
             }
         };
         let mut own = own;
@@ -103,7 +101,9 @@ impl<'a> Walk<'a> {
         }
         for name in ["batch", "asyncbatch", "adbatch"] {
             if let Some(Value::Array(entries)) = incoming.params.value(name) {
-                entries.iter().for_each(|entry| self.entry(entry));
+                for entry in &entries {
+                    self.entry(entry);
+                }
             }
         }
     }
