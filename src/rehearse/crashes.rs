@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::{
     RehearsalError, Violation, checks,
     cores::on_cores,
-    stage::{Frozen, Passed, Setting, Stage},
+    stage::{Frozen, PERSON, Passed, Setting, Stage},
     tripwire::{Event, Point, Side, Tripwire},
 };
 use crate::{
@@ -387,7 +387,7 @@ fn until_due(stage: &Stage) -> i64 {
 
 async fn command(stage: &Stage, climb: &Climb, word: Command) -> Result<(), RehearsalError> {
     let store = &stage.parts().store;
-    let given = commands::command(store, stage.now(), &climb.id, word, "rehearsal", "").await;
+    let given = commands::command(store, stage.now(), &climb.id, word, PERSON, "").await;
     match given {
         // The command was given while the process died: it is given again after the restart.
         Err(e) if !stage.border.trip.is_dead() => Err(e.into()),

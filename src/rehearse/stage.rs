@@ -44,6 +44,12 @@ const DAILY_CAP_MINOR: i64 = 30_000;
 /// The installation: always the same, so that a seed gives the same keys in every process.
 const INSTALL_ID: &str = "7265686561727361";
 
+/// What the only person here is called, and writes when guard rails are lifted.
+pub(super) const PERSON: &str = "rehearsal";
+const LOOKED_AT: &str = "it was looked at";
+/// Texts of people in history; their salts have to be the same in every process, too.
+const TEXTS: [&str; 2] = [PERSON, LOOKED_AT];
+
 /// Looks at a held lock, a millisecond apart, before giving up.
 const LOCK_LOOKS: u32 = 5_000;
 
@@ -174,7 +180,7 @@ async fn template() -> Result<&'static [(String, Vec<u8>)], RehearsalError> {
     static FILES: OnceCell<Vec<(String, Vec<u8>)>> = OnceCell::const_new();
     let make = || async {
         let dir = fresh_dir()?;
-        SqliteStore::prepare(&dir.0, INSTALL_ID).await?;
+        SqliteStore::prepare(&dir.0, INSTALL_ID, &TEXTS).await?;
         files_of(&dir.0)
     };
     FILES.get_or_try_init(make).await.map(Vec::as_slice)
@@ -367,7 +373,7 @@ impl Stage {
     /// A person's yes or no. A death on the way loses it or not, like everything else.
     pub(super) async fn answer(&self, plan: &PlanRow, granted: bool) {
         let store = &self.parts().store;
-        let done = commands::answer(store, self.now(), plan, "rehearsal", "", granted).await;
+        let done = commands::answer(store, self.now(), plan, PERSON, "", granted).await;
         if let Err(e) = done
             && !self.border.trip.is_dead()
             && !self.border.excused.load(Ordering::Relaxed)
@@ -378,7 +384,7 @@ impl Stage {
     /// A person gives back what guard rails took.
     pub(super) async fn lift(&self) -> Result<(), RehearsalError> {
         let store = &self.parts().store;
-        let given = standing::lift(store, self.now(), "rehearsal", "it was looked at").await;
+        let given = standing::lift(store, self.now(), PERSON, LOOKED_AT).await;
         match given {
             // Cut off by a death, or by the disk: it is asked for again.
             Err(AppError::Store(_)) if self.border.trip.is_dead() => Ok(()),

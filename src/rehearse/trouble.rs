@@ -8,7 +8,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{
     RehearsalError,
-    stage::Stage,
+    stage::{PERSON, Stage},
     tripwire::Side,
     wire::{Border, DiskTrouble},
 };
@@ -316,7 +316,7 @@ impl Nemesis {
         let border = &stage.border;
         if self.happens(Class::Operator, 250, ms) {
             self.lasting.stopped = self.draw(Class::Operator, 1..6);
-            let _ = stage.parts().switch.stop("rehearsal");
+            let _ = stage.parts().switch.stop(PERSON);
             border.happened("kill_switch", "on");
         }
         if self.happens(Class::Operator, 100, ms) {
@@ -335,7 +335,7 @@ impl Nemesis {
             if let (Some(row), Some(command)) = (open.first(), all.get(at).or(all.get(1))) {
                 let what = format!("{command:?} {}", row.id);
                 let now = stage.now();
-                let given = commands::command(store, now, &row.id, *command, "rehearsal", "").await;
+                let given = commands::command(store, now, &row.id, *command, PERSON, "").await;
                 match given {
                     Ok(()) => border.happened("person_command", &what),
                     // The disk is full for people as well.

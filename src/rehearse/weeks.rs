@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use data_encoding::HEXLOWER;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Coverage, RehearsalError, Violation, checks,
@@ -29,6 +27,8 @@ pub const STORY_WEEKS: u32 = 10;
 const QUIET_HOURS: i64 = 48;
 /// One story in so many is lived twice.
 const REPEATED: u64 = 20;
+/// What is violated when its two lives differ.
+const REPEATS: &str = "a_story_repeats";
 /// Violating stories that are made shorter.
 const SHRUNKEN: usize = 1;
 
@@ -97,22 +97,28 @@ pub fn weeks(
 }
 
 impl WeeksReport {
-    fn add(&mut self, seed: u64, lived: Lived, again: Option<&str>) {
+    fn add(&mut self, seed: u64, lived: Lived, again: Option<&[String]>) {
         self.violations.extend(lived.violations);
         self.coverage.merge(&lived.coverage);
         self.writes = self.writes.saturating_add(lived.writes);
         self.passes = self.passes.saturating_add(lived.passes);
         match again {
-            Some(again) if again == lived.trace => self.repeated = self.repeated.saturating_add(1),
+            Some(again) if *again == lived.trace => self.repeated = self.repeated.saturating_add(1),
             Some(again) => self.violations.push(Violation {
-                invariant: "a_story_repeats",
-                what: format!("{} and then {again}", lived.trace),
+                invariant: REPEATS,
+                what: first_difference(&lived.trace, again),
                 seed,
                 story: Vec::new(),
             }),
             None => {}
         }
     }
+}
+
+fn first_difference(one: &[String], again: &[String]) -> String {
+    let at = one.iter().zip(again).take_while(|(a, b)| a == b).count();
+    let line = |of: &[String]| of.get(at).map_or("nothing more", String::as_str).to_owned();
+    format!("line {at} of the story: {}; and then: {}", line(one), line(again))
 }
 
 fn panicked(seed: u64, words: String) -> Violation {
@@ -155,7 +161,9 @@ fn shrink(violations: &mut [Violation], weeks: u32) {
     };
     let mut seeds = Vec::new();
     for violation in violations {
-        if seeds.len() >= SHRUNKEN || seeds.contains(&violation.seed) {
+        // One life alone shows no difference to another.
+        let alone = violation.invariant == REPEATS;
+        if alone || seeds.len() >= SHRUNKEN || seeds.contains(&violation.seed) {
             continue;
         }
         seeds.push(violation.seed);
@@ -171,8 +179,8 @@ struct Lived {
     coverage: Coverage,
     writes: u64,
     passes: u64,
-    /// Digest of everything that can be told of it.
-    trace: String,
+    /// Everything that can be told of it; two lives of one seed have the same.
+    trace: Vec<String>,
 }
 
 fn setting(seed: u64, dice: &mut Pcg64Mcg) -> Setting {
@@ -373,13 +381,9 @@ impl Life {
     async fn end(self) -> Result<Lived, RehearsalError> {
         let head = self.stage.parts().store.head().await?;
         let writes = self.stage.border.witness().writes();
-        let (violations, story, coverage) = self.stage.close();
-        let mut hash = Sha256::new();
-        for line in &story {
-            hash.update(line.as_bytes());
-        }
-        hash.update(format!("{coverage:?} {head:?} {writes}").as_bytes());
-        let trace = HEXLOWER.encode(&hash.finalize());
+        let (violations, mut trace, coverage) = self.stage.close();
+        trace.push(format!("{coverage:?}"));
+        trace.push(format!("{head:?} after {writes} writes"));
         Ok(Lived { violations, coverage, writes, passes: self.passes, trace })
     }
 }

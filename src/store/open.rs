@@ -19,7 +19,7 @@ use super::{
     backup, dialect,
     error::{CANTOPEN, CORRUPT, failed, primary_code},
     header::{self, open_error},
-    sql,
+    personal, sql,
 };
 use crate::ports::StoreError;
 
@@ -205,11 +205,12 @@ async fn run_migrations(path: &Path, pool: &SqlitePool) -> Result<(), StoreError
         .map_err(|e| open_error(path, format!("its schema cannot be upgraded: {e}"), hint))
 }
 
-/// Makes a new database at `path`, whole or not at all. The caller holds the agent's lock.
+/// Makes a new database at `path`, whole or not at all. The caller holds the agent's lock. A rehearsal gives the
+/// installation id and the personal texts whose salts follow from it; else both are drawn.
 pub(crate) async fn create(
     dir: &Path,
     path: &Path,
-    install_id: Option<&str>,
+    rehearsed: Option<(&str, &[&str])>,
 ) -> Result<(), StoreError> {
     let unfinished = dir.join(UNFINISHED_FILE);
     let hint = "the directory must be writable for this user";
@@ -224,8 +225,11 @@ pub(crate) async fn create(
     run_migrations(path, &pool).await?;
     let doing = "making the database";
     let mut conn = pool.acquire().await.map_err(failed(doing))?;
-    let install = match install_id {
-        Some(given) => given.to_owned(),
+    let install = match rehearsed {
+        Some((given, texts)) => {
+            personal::foresee(&mut conn, given, texts).await?;
+            given.to_owned()
+        }
         None => HEXLOWER.encode(&random::<16>()?),
     };
     sqlx::query(sql::META_PUT)

@@ -116,14 +116,15 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared), account: account.clone(), hook: None })
     }
 
-    /// Makes an empty database in `dir` under a given installation id: for rehearsals, which must come out the same
-    /// twice. Fails where there is one already.
-    pub async fn prepare(dir: &Path, install_id: &str) -> Result<(), StoreError> {
+    /// Makes an empty database in `dir` under a given installation id, which already knows the words of people in
+    /// `texts` under salts that follow from both: for rehearsals, which must come out the same twice. Fails where there
+    /// is one already.
+    pub async fn prepare(dir: &Path, install_id: &str, texts: &[&str]) -> Result<(), StoreError> {
         let path = open::database(dir);
         if path.exists() {
             return Err(open_error(&path, "there is a database", "choose an empty directory"));
         }
-        open::create(dir, &path, Some(install_id)).await
+        open::create(dir, &path, Some((install_id, texts))).await
     }
 
     /// What the engine's own checks of file, indexes and foreign keys complain about; empty when all is well.
