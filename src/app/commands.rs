@@ -25,6 +25,13 @@ use crate::{
     },
 };
 
+/// The note of the autonomous mode's yes.
+pub const WITHIN_LIMITS: &str = "within the configured limits";
+/// The note of a yes that a person's command is.
+pub const BY_COMMAND: &str = "the command itself is the approval";
+/// The note of a guard rail's yes to its own plan.
+pub const ONLY_LOWERS: &str = "a guard rail's own yes: it only lowers";
+
 /// Finds a plan by its hash or a unique beginning of it.
 pub async fn find_plan<S: Store>(store: &S, text: &str) -> Result<PlanRow> {
     let missing =
@@ -249,7 +256,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     if let Some(plan) = own_plan(desk.store, before, order.asked_by).await? {
         // The process died after it had filed this command's plan: the plan is not made twice.
         if plan.end.is_none() && desk.store.approvals(&plan.hash).await?.is_empty() {
-            approve(desk, &plan, order.by, "the command itself is the approval").await?;
+            approve(desk, &plan, order.by, BY_COMMAND).await?;
         }
         return Ok(format!("{} is {}", before.id, before.state.as_str()));
     }
@@ -300,7 +307,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
                     Err(e) => return Err(e),
                 };
                 climb = next;
-                approve(desk, &plan, order.by, "the command itself is the approval").await?;
+                approve(desk, &plan, order.by, BY_COMMAND).await?;
             }
             Effect::Alarm { what } => alarms.push(format!("{}: {what}", climb.id)),
             Effect::Note { what } => return Ok(what.clone()),

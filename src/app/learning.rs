@@ -32,7 +32,7 @@ pub async fn watch<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, trees: &[Tree
                 let ids = [set.id.as_str(), tree.campaign.id.as_str()];
                 let own = own_write(intents.as_deref().unwrap_or_default(), &ids, at);
                 let by = own.map_or_else(|| "somebody else".to_owned(), |w| w.op_key.to_string());
-                let body = json!({ "ad_set": set.id, "campaign": tree.campaign.id, "at": at.rfc3339(), "by": by });
+                let body = json!({ "ad_set": set.id, "campaign": tree.campaign.id, "at": at.rfc3339(), "cause": by });
                 batch.push(journal::audit(
                     desk.clock.now(),
                     "learning_restarted",

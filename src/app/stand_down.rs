@@ -141,7 +141,7 @@ pub async fn lower<S: Store, R: MetaRead, C: Clock>(
     });
     let link = journal::audit(now, "plan_filed", desk.actor, body);
     desk.store.commit(vec![Record::Plan(row.clone()), link]).await?;
-    commands::approve(desk, &row, &by, "a guard rail's own yes: it only lowers").await?;
+    commands::approve(desk, &row, &by, commands::ONLY_LOWERS).await?;
     Ok(Some(row))
 }
 

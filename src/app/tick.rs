@@ -255,7 +255,7 @@ async fn approve_by_policy<S: Store, R, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &PlanRow,
 ) -> Result<()> {
-    commands::approve(desk, row, AUTONOMOUS, "within the configured limits").await
+    commands::approve(desk, row, AUTONOMOUS, commands::WITHIN_LIMITS).await
 }
 
 /// Carries every approved plan out as far as it goes.

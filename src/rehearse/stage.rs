@@ -47,8 +47,9 @@ const INSTALL_ID: &str = "7265686561727361";
 /// What the only person here is called, and writes when guard rails are lifted.
 pub(super) const PERSON: &str = "rehearsal";
 const LOOKED_AT: &str = "it was looked at";
-/// Texts of people in history; their salts have to be the same in every process, too.
-const TEXTS: [&str; 2] = [PERSON, LOOKED_AT];
+/// Texts of people in history, and notes of approvals; their salts have to be the same in every process, too.
+const TEXTS: [&str; 5] =
+    [PERSON, LOOKED_AT, commands::WITHIN_LIMITS, commands::BY_COMMAND, commands::ONLY_LOWERS];
 
 /// Looks at a held lock, a millisecond apart, before giving up.
 const LOCK_LOOKS: u32 = 5_000;

@@ -379,9 +379,13 @@ impl Life {
     }
 
     async fn end(self) -> Result<Lived, RehearsalError> {
-        let head = self.stage.parts().store.head().await?;
+        let store = &self.stage.parts().store;
+        let links = store.links(0, u32::MAX).await?;
+        let head = store.head().await?;
         let writes = self.stage.border.witness().writes();
         let (violations, mut trace, coverage) = self.stage.close();
+        let shown = links.iter().map(|l| (&l.kind, String::from_utf8_lossy(&l.body)));
+        trace.extend(shown.map(|(kind, body)| format!("{kind} {body}")));
         trace.push(format!("{coverage:?}"));
         trace.push(format!("{head:?} after {writes} writes"));
         Ok(Lived { violations, coverage, writes, passes: self.passes, trace })
