@@ -181,12 +181,18 @@ async fn no_secret_leaves_the_place_it_belongs_to() {
         ("backup.db", "token_stored"),
         ("stdout and stderr", "write_began"),
         ("stdout and stderr", " INFO rungwise"),
-        ("anchors.log", " "),
     ] {
         let (_, bytes) = sinks.iter().find(|(name, _)| name == sink).unwrap();
         assert!(holds(bytes, text), "{text} in {sink}");
     }
     assert!(sinks.iter().any(|(name, _)| name == "rungwise.db"));
+    let (_, anchors) = sinks.iter().find(|(name, _)| name == "anchors.log").unwrap();
+    let head = String::from_utf8_lossy(anchors).split_whitespace().nth(1).unwrap().to_owned();
+    let chain = site.run(&["audit", "export"]).stdout;
+    assert!(
+        head.len() == 64 && holds(&chain, &head),
+        "a copied head is a link of the chain: {head}"
+    );
     for (sink, bytes) in &sinks {
         for (name, canary) in &canaries {
             assert!(canary.len() >= 16, "{name} is long enough to be unmistakable");
