@@ -105,15 +105,10 @@ async fn save_all(
     rows: &[InsightRow],
     fetched_at: Moment,
 ) -> Result<SavedInsights, StoreError> {
-    let mut by_day: BTreeMap<Day, Vec<&InsightRow>> = BTreeMap::new();
-    for row in rows {
-        by_day.entry(row.day).or_default().push(row);
-    }
     let mut saved = SavedInsights::default();
     let mut fresh = Vec::new();
-    for (day, mut rows) in by_day {
-        rows.sort_by(|a, b| a.adset.cmp(&b.adset));
-        compare_day(conn, account, day, &rows, fetched_at, &mut saved, &mut fresh).await?;
+    for rows in blocks(rows) {
+        compare(conn, account, &rows, fetched_at, &mut saved, &mut fresh).await?;
     }
     put(conn, &account.into(), fresh, fetched_at).await?;
     if let Some(range) = covered {
@@ -134,42 +129,87 @@ struct Fresh<'r> {
     packed: Packed,
 }
 
-/// One query tells what is known of the day's ad sets; unchanged rows cost nothing more.
-async fn compare_day<'r>(
+/// The rows in order of day and ad set, in blocks of whole days of which at least half the cells (days times ad sets) have
+/// a row: one query tells what is known of a block, and it is not asked for much else.
+fn blocks(rows: &[InsightRow]) -> Vec<Vec<&InsightRow>> {
+    let mut by_day: BTreeMap<Day, Vec<&InsightRow>> = BTreeMap::new();
+    for row in rows {
+        by_day.entry(row.day).or_default().push(row);
+    }
+    let mut blocks: Vec<Vec<&InsightRow>> = Vec::new();
+    let mut adsets: BTreeSet<&str> = BTreeSet::new();
+    for (day, mut rows) in by_day {
+        rows.sort_by(|a, b| a.adset.cmp(&b.adset));
+        adsets.extend(rows.iter().map(|row| row.adset.as_str()));
+        if let Some(block) = blocks.last_mut()
+            && let Some(days) = block.first().and_then(|row| DayRange::new(row.day, day))
+            && let Ok(days) = usize::try_from(days.len())
+            && days.saturating_mul(adsets.len()) <= (block.len() + rows.len()).saturating_mul(2)
+        {
+            block.append(&mut rows);
+            continue;
+        }
+        adsets = rows.iter().map(|row| row.adset.as_str()).collect();
+        blocks.push(rows);
+    }
+    blocks
+}
+
+/// Digest and age of the newest known version by day and ad set.
+type Newest = BTreeMap<String, BTreeMap<String, (String, Moment)>>;
+
+async fn newest(
     conn: &mut SqliteConnection,
     account: &str,
-    day: Day,
+    rows: &[&InsightRow],
+) -> Result<Newest, StoreError> {
+    let doing = "saving insights";
+    let day = |row: Option<&&InsightRow>| row.map_or(String::new(), |row| row.day.to_string());
+    let adsets = || rows.iter().map(|row| row.adset.as_str());
+    let known = sqlx::query(sql::INSIGHT_DIGESTS)
+        .bind(account)
+        .bind(day(rows.first()))
+        .bind(day(rows.last()))
+        .bind(adsets().min().unwrap_or_default().to_owned())
+        .bind(adsets().max().unwrap_or_default().to_owned())
+        .fetch_all(conn)
+        .await
+        .map_err(failed(doing))?;
+    let mut newest = Newest::new();
+    for row in &known {
+        let got = Got::new(row, doing);
+        let version = (got.text("digest")?, got.moment("seen_at")?);
+        newest.entry(got.text("day")?).or_default().insert(got.text("adset")?, version);
+    }
+    Ok(newest)
+}
+
+/// Sorts the rows of a block into new, restated and unchanged ones; unchanged rows cost nothing more.
+async fn compare<'r>(
+    conn: &mut SqliteConnection,
+    account: &str,
     rows: &[&'r InsightRow],
     fetched_at: Moment,
     saved: &mut SavedInsights,
     fresh: &mut Vec<Fresh<'r>>,
 ) -> Result<(), StoreError> {
-    let doing = "saving insights";
-    let date: Arc<str> = day.to_string().into();
-    let name = |row: Option<&&InsightRow>| row.map_or("", |row| row.adset.as_str()).to_owned();
-    let known = sqlx::query(sql::INSIGHT_DIGESTS)
-        .bind(account)
-        .bind(&*date)
-        .bind(name(rows.first()))
-        .bind(name(rows.last()))
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(failed(doing))?;
-    let mut newest: BTreeMap<String, (String, Moment)> = BTreeMap::new();
-    for row in &known {
-        let got = Got::new(row, doing);
-        newest.insert(got.text("adset")?, (got.text("digest")?, got.moment("seen_at")?));
-    }
+    let newest = newest(conn, account, rows).await?;
+    let mut date: Arc<str> = "".into();
+    let mut dated = None;
     for row in rows {
+        if dated != Some(row.day) {
+            dated = Some(row.day);
+            date = row.day.to_string().into();
+        }
         let packed = pack(row)?;
         // Rows come in order of ad set: one that came before in the same read stands right before this one.
-        let twin = fresh.last().filter(|f| f.row.day == day && f.row.adset == row.adset);
+        let twin = fresh.last().filter(|f| f.row.day == row.day && f.row.adset == row.adset);
         let same_as = |digest: &str| digest == packed.digest;
         let clash = |at: Moment| {
             let what = format!("ad set {} on {date} as seen at {at}", row.adset);
-            Err(StoreError::Conflict { doing, what })
+            Err(StoreError::Conflict { doing: "saving insights", what })
         };
-        match (twin, newest.get(row.adset.as_str())) {
+        match (twin, newest.get(&*date).and_then(|day| day.get(row.adset.as_str()))) {
             (Some(twin), _) if same_as(&twin.packed.digest) => {
                 saved.unchanged += 1;
                 continue;
@@ -198,11 +238,13 @@ async fn put(
 ) -> Result<(), StoreError> {
     let doing = "saving insights";
     let mut left = fresh.into_iter();
-    while left.len() >= sql::INSIGHTS_AT_ONCE {
-        let many = sqlx::query(sql::insight_put_many());
-        let mut bulk = left.by_ref().take(sql::INSIGHTS_AT_ONCE);
-        let many = bulk.try_fold(many, |q, row| bind(q, account, row, fetched_at))?;
-        run(conn, doing, many).await?;
+    for (size, rows) in sql::INSIGHTS_AT_ONCE.into_iter().enumerate() {
+        while left.len() >= rows {
+            let many = sqlx::query(sql::insight_put_many(size));
+            let mut bulk = left.by_ref().take(rows);
+            let many = bulk.try_fold(many, |q, row| bind(q, account, row, fetched_at))?;
+            run(conn, doing, many).await?;
+        }
     }
     for row in left {
         run(conn, doing, bind(sqlx::query(sql::INSIGHT_PUT), account, row, fetched_at)?).await?;

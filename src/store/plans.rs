@@ -1,11 +1,9 @@
 //! Plans, approvals and recorded writes, read back.
 
-use std::collections::BTreeMap;
-
 use super::{doc, error::document, rows::Got, sql, sqlite::SqliteStore};
 use crate::{
     domain::{
-        Moment, ObjectId, OpKey,
+        ObjectId, OpKey,
         plan::{Approval, ObjectKind, PlanHash, PlanKind},
         write_log::Entry,
     },
@@ -100,29 +98,20 @@ pub(crate) async fn approvals(
     rows.iter().map(|row| approval(&Got::new(row, doing))).collect()
 }
 
-/// The log of one write as it is being gathered.
-#[derive(Default)]
-struct Log {
-    entries: Vec<(Moment, Entry)>,
-    object: Option<ObjectId>,
-    verified: bool,
-}
-
-impl Log {
-    fn add(&mut self, got: &Got<'_>) -> Result<(), StoreError> {
-        let word = got.text("entry")?;
-        if word == "verified" {
-            self.verified = true;
-            return Ok(());
-        }
-        let entry = Entry::parse(&word)
-            .ok_or_else(|| document("write log", &format!("entry {word:?} is unknown")))?;
-        self.entries.push((got.moment("at")?, entry));
-        if let Some(object) = got.optional_text("object")? {
-            self.object = Some(ObjectId::new(object).map_err(|e| document("write log", &e))?);
-        }
-        Ok(())
+/// Adds one row of a write's log to the write.
+fn log(write: &mut IntentRow, got: &Got<'_>) -> Result<(), StoreError> {
+    let Some(word) = got.optional_text("entry")? else { return Ok(()) };
+    if word == "verified" {
+        write.verified = true;
+        return Ok(());
     }
+    let entry = Entry::parse(&word)
+        .ok_or_else(|| document("write log", &format!("entry {word:?} is unknown")))?;
+    write.entries.push((got.moment("logged_at")?, entry));
+    if let Some(object) = got.optional_text("object")? {
+        write.object = Some(ObjectId::new(object).map_err(|e| document("write log", &e))?);
+    }
+    Ok(())
 }
 
 pub(crate) async fn intents(
@@ -130,40 +119,31 @@ pub(crate) async fn intents(
     plan: Option<&PlanHash>,
 ) -> Result<Vec<IntentRow>, StoreError> {
     let doing = "reading recorded writes";
-    let (writes, entries) = match plan {
-        Some(_) => (sql::INTENTS_OF_PLAN, sql::ENTRIES_OF_PLAN),
-        None => (sql::INTENTS_GET, sql::ENTRIES_GET),
+    let get = match plan {
+        Some(plan) => sqlx::query(sql::INTENTS_OF_PLAN).bind(store.key()).bind(plan.as_str()),
+        None => sqlx::query(sql::INTENTS_GET).bind(store.key()),
     };
-    let with_plan = |text: &'static str| {
-        let get = sqlx::query(text).bind(store.key());
-        match plan {
-            Some(plan) => get.bind(plan.as_str()),
-            None => get,
-        }
-    };
-    // Writes first: an entry that is committed in between belongs to a write that is listed, or is left out with it.
-    let writes = store.rows(doing, with_plan(writes)).await?;
-    let mut logs: BTreeMap<OpKey, Log> = BTreeMap::new();
-    for row in &store.rows(doing, with_plan(entries)).await? {
+    let mut writes: Vec<IntentRow> = Vec::new();
+    for row in &store.rows(doing, get).await? {
         let got = Got::new(row, doing);
-        logs.entry(got.parsed("op_key")?).or_default().add(&got)?;
-    }
-    let intent = |got: &Got<'_>| {
         let op_key: OpKey = got.parsed("op_key")?;
-        let log = logs.remove(&op_key).unwrap_or_default();
-        let creates = got.optional_text("creates")?;
-        Ok(IntentRow {
-            op_key,
-            plan: PlanHash::named(got.text("plan")?),
-            action: got.text("action")?,
-            creates: creates.as_deref().map(object_kind).transpose()?,
-            request: doc::decode("request", got.bytes("request")?)?,
-            at: got.moment("at")?,
-            entries: log.entries,
-            object: log.object,
-            verified: log.verified,
-        })
-    };
-    let mut intent = intent;
-    writes.iter().map(|row| intent(&Got::new(row, doing))).collect()
+        if writes.last().is_none_or(|w| w.op_key != op_key) {
+            let creates = got.optional_text("creates")?;
+            writes.push(IntentRow {
+                op_key,
+                plan: PlanHash::named(got.text("plan")?),
+                action: got.text("action")?,
+                creates: creates.as_deref().map(object_kind).transpose()?,
+                request: doc::decode("request", got.bytes("request")?)?,
+                at: got.moment("at")?,
+                entries: Vec::new(),
+                object: None,
+                verified: false,
+            });
+        }
+        if let Some(write) = writes.last_mut() {
+            log(write, &got)?;
+        }
+    }
+    Ok(writes)
 }
