@@ -23,6 +23,13 @@ demo *ARGS:
 sandbox *ARGS:
     cargo run --release -- sandbox serve {{ARGS}}
 
+# The tests of the tests: mutants of the modules that guard money (docs/mutants.md).
+mutants *ARGS:
+    cargo run --release --manifest-path mutants/Cargo.toml -- run {{ARGS}}
+
+mutants-report:
+    cargo run --release --manifest-path mutants/Cargo.toml -- report
+
 # Everything a change must pass.
 ci:
     bash .ci/run
