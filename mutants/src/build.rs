@@ -81,7 +81,7 @@ pub fn targets(config: &Config, mutants: &[Mutant]) -> BTreeSet<String> {
 
 fn cargo(config: &Config, dir: &Path, words: &[&str]) -> Result<Vec<Value>> {
     println!("cargo {}", words.join(" "));
-    let target = env::var_os("CARGO_TARGET_DIR").map_or(config.root.join("target"), PathBuf::from);
+    let target = env::var_os("CARGO_TARGET_DIR").map_or(config.work().join("build"), PathBuf::from);
     let mut command = Command::new("cargo");
     command.args(words).args(["--locked", "--message-format=json", "--quiet"]).current_dir(dir);
     // Built once and run a thousand times; overflow checks stay.

@@ -299,13 +299,72 @@ mod tests {
         assert_eq!(max.checked_mul(2), Err(MoneyError::Overflow));
     }
 
+    #[test]
+    fn only_what_is_above_zero_is_positive_and_nothing_has_no_sign() {
+        let positive: Vec<bool> =
+            ["-0.01 EUR", "0 EUR", "0.01 EUR"].map(|t| money(t).is_positive()).into();
+        assert_eq!(positive, [false, false, true]);
+        assert_eq!(money("-0.00 EUR").to_string(), "0.00 EUR");
+        assert_eq!(money("-0.05 EUR").to_string(), "-0.05 EUR");
+    }
+
+    #[test]
+    fn a_trace_shows_amounts_as_people_write_them() {
+        assert_eq!(format!("{:?}", money("-120.5 EUR")), "-120.50 EUR");
+        assert_eq!(format!("{:?}", money("5000 JPY").currency()), "JPY");
+    }
+
+    /// What 64 bits hold of an exact result.
+    fn fits(exact: i128) -> Result<Money, MoneyError> {
+        let eur = "EUR".parse().unwrap();
+        i64::try_from(exact).map(|m| Money::from_minor(m, eur)).map_err(|_| MoneyError::Overflow)
+    }
+
+    /// Everyday amounts, and those at the ends of what 64 bits hold.
+    fn minors() -> impl proptest::strategy::Strategy<Value = i64> {
+        proptest::prop_oneof![-1_000_000_i64..1_000_000, proptest::num::i64::ANY]
+    }
+
     proptest::proptest! {
+        #[test]
+        fn arithmetic_is_exact_or_an_error(a in minors(), b in minors(), n in minors()) {
+            let (eur, usd) = ("EUR".parse().unwrap(), "USD".parse().unwrap());
+            let (one, other) = (Money::from_minor(a, eur), Money::from_minor(b, eur));
+            let wide = i128::from;
+            proptest::prop_assert_eq!(one.checked_add(other), fits(wide(a) + wide(b)));
+            proptest::prop_assert_eq!(one.checked_sub(other), fits(wide(a) - wide(b)));
+            proptest::prop_assert_eq!(one.checked_mul(n), fits(wide(a) * wide(n)));
+            let foreign = Err(MoneyError::Mixed(eur, usd));
+            proptest::prop_assert_eq!(one.checked_sub(Money::from_minor(b, usd)), foreign);
+        }
+
+        #[test]
+        fn a_share_is_the_largest_whole_unit_not_beyond_it(a in minors(), bp in -20_000_i64..20_000) {
+            let whole = Money::from_minor(a, "EUR".parse().unwrap());
+            let exact = i128::from(a) * i128::from(bp);
+            match whole.basis_points(bp) {
+                Ok(share) => {
+                    let got = i128::from(share.minor());
+                    proptest::prop_assert_eq!(share.currency(), whole.currency());
+                    proptest::prop_assert!(got == 0 || got.signum() == exact.signum(), "{} of {}", got, a);
+                    proptest::prop_assert!(got.abs() * 10_000 <= exact.abs());
+                    proptest::prop_assert!((got.abs() + 1) * 10_000 > exact.abs());
+                }
+                Err(e) => {
+                    proptest::prop_assert_eq!(e, MoneyError::Overflow);
+                    proptest::prop_assert!(exact.abs() / 10_000 > i128::from(i64::MAX));
+                }
+            }
+        }
+
         #[test]
         fn a_split_conserves_the_whole(minor in -1_000_000_i64..1_000_000, n in 1_usize..60) {
             let whole = Money::from_minor(minor, "EUR".parse().unwrap());
             let parts = whole.split(n);
             proptest::prop_assert_eq!(parts.len(), n);
             proptest::prop_assert_eq!(parts.iter().map(|m| m.minor()).sum::<i64>(), minor);
+            let (least, most) = (parts.iter().min().unwrap(), parts.iter().max().unwrap());
+            proptest::prop_assert!(most.minor() - least.minor() <= 1, "{} to {}", least, most);
         }
 
         #[test]

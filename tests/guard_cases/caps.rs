@@ -3,7 +3,7 @@
 use rungwise::domain::{
     CampaignId, DAY_MS, HOUR_MS, Moment, Money, ObjectId, OpKey, Status, Zone,
     guard::{
-        Blocked, Facts, Movement, allow,
+        self, Blocked, Facts, Movement, allow,
         exposure::{Pot, Timeline},
         steps::{Change, TooMuch},
     },
@@ -58,6 +58,8 @@ struct Case {
     now: Moment,
     /// Daily budget of another managed campaign.
     other: i64,
+    /// What it has just been set to, if it has.
+    other_now: Option<i64>,
     movement: Option<(i64, i64)>,
     budget: Option<(i64, i64)>,
     total: i64,
@@ -79,6 +81,7 @@ impl Case {
             kind: PlanKind::Activate,
             now: Moment::from_millis(MONDAY),
             other: 0,
+            other_now: None,
             movement: Some((0, 1)),
             budget: None,
             total: 0,
@@ -110,7 +113,10 @@ impl Case {
             timeline: Timeline::constant(minor),
             delivered: vec![],
         };
-        let pots = [pot("1", self.movement.map_or(0, |m| m.0)), pot("2", self.other)];
+        let mut pots = [pot("1", self.movement.map_or(0, |m| m.0)), pot("2", self.other)];
+        if let Some(minor) = self.other_now {
+            pots[1].timeline = pots[1].timeline.clone().then(now, minor);
+        }
         let moved: Vec<Moment> = self.moved.iter().map(|ms| now.plus(-ms)).collect();
         let changes: Vec<Change> = self
             .changes
@@ -341,4 +347,187 @@ fn write_caps_count_the_last_hour_and_day_exactly_and_never_hold_a_cut_back() {
     assert_eq!(rate(&case), "day");
     case.movement = Some((5, 0));
     assert_eq!(case.ask(&switch(Status::Paused)), Ok(()));
+}
+
+/// One write of every kind, about campaign 1 or something in it.
+fn every_write() -> Vec<Op> {
+    let campaign = || Target::from(&CampaignId::new("1").expect("digits"));
+    let other = || Target::Id(ObjectId::new("2").expect("digits"));
+    let (name, fields) = (String::new, rungwise::domain::Fields::new);
+    let rung = policy(Mode::Supervised).ladder.rungs[0].clone();
+    let status = |kind, to| Op::SetStatus { object: other(), kind, to };
+    let (start, end) = (Moment::from_millis(MONDAY + 1), Moment::from_millis(MONDAY + DAY_MS));
+    vec![
+        Op::CreateCampaign {
+            source: "1".parse().expect("digits"),
+            name: name(),
+            daily_budget: Some(eur(1)),
+            spend_cap: None,
+            fields: fields(),
+        },
+        Op::CreateAdSet {
+            source: "2".parse().expect("digits"),
+            campaign: campaign(),
+            name: name(),
+            rung: Box::new(rung),
+            pixel_id: None,
+            daily_budget: None,
+            end_time: None,
+            attribution: vec![],
+            fields: fields(),
+        },
+        Op::CreateAd {
+            source: "3".parse().expect("digits"),
+            adset: other(),
+            name: name(),
+            creative: "4".parse().expect("digits"),
+            fields: fields(),
+        },
+        status(ObjectKind::AdSet, Status::Active),
+        status(ObjectKind::AdSet, Status::Paused),
+        status(ObjectKind::Ad, Status::Active),
+        status(ObjectKind::Campaign, Status::Archived),
+        status(ObjectKind::Campaign, Status::Active),
+        status(ObjectKind::Campaign, Status::Paused),
+        Op::SetDailyBudget { object: campaign(), kind: ObjectKind::Campaign, to: eur(1) },
+        Op::SetDailyBudget { object: other(), kind: ObjectKind::AdSet, to: eur(1) },
+        Op::SetEndTime { object: other(), to: None },
+        Op::SetSpendCap { object: campaign(), to: None },
+        Op::CreatePauseRule { name: name(), campaign: campaign(), spend_over: eur(1) },
+        Op::DeleteRule { rule: other() },
+        Op::CreateStudy { name: name(), business: name(), start, end, cells: vec![] },
+        Op::EndStudy { study: other() },
+    ]
+}
+
+#[test]
+fn money_moves_by_a_campaigns_switch_and_by_budgets_and_by_nothing_else() {
+    let moving: Vec<Op> = every_write().into_iter().filter(guard::moves_money).collect();
+    for op in &moving {
+        let switch = matches!(op, Op::SetStatus { kind: ObjectKind::Campaign, to, .. }
+            if *to == Status::Active || *to == Status::Paused);
+        assert!(switch || matches!(op, Op::SetDailyBudget { .. }), "{op:?}");
+    }
+    assert_eq!(moving.len(), 4, "two switches of a campaign, two budgets: {moving:?}");
+}
+
+#[test]
+fn writes_that_move_no_money_are_not_held_back_by_the_number_of_those_that_do() {
+    let mut case = Case { movement: None, ..Case::new() };
+    case.moved = vec![1; 1_000];
+    for op in every_write().into_iter().filter(|op| !guard::moves_money(op)) {
+        assert_eq!(case.ask(&action(op.clone())), Ok(()), "{op:?}");
+    }
+}
+
+#[test]
+fn while_raises_are_off_only_what_raises_or_loosens_a_bound_waits() {
+    let case = Case { movement: None, no_raises: true, ..Case::new() };
+    for op in every_write() {
+        let loosens = matches!(op, Op::SetEndTime { .. } | Op::SetSpendCap { .. });
+        let waits = matches!(case.ask(&action(op.clone())), Err(Blocked::NoRaises(_)));
+        assert_eq!(waits, loosens, "{op:?}");
+    }
+}
+
+#[test]
+fn nothing_but_a_pause_a_cut_and_the_end_of_our_own_rule_or_study_is_called_lowering() {
+    let movement = |before, after| Movement {
+        campaign: CampaignId::new("1").expect("digits"),
+        before,
+        after,
+        object: None,
+        from: before,
+        to: after,
+        at: Moment::from_millis(MONDAY),
+        worst: 0,
+    };
+    let (up, down) = (movement(1, 2), movement(2, 1));
+    for op in every_write() {
+        let off = matches!(op, Op::SetStatus { to: Status::Paused | Status::Archived, .. });
+        let budget = matches!(op, Op::SetDailyBudget { .. });
+        let ends = matches!(op, Op::DeleteRule { .. } | Op::EndStudy { .. });
+        for kind in [PlanKind::End, PlanKind::Shift] {
+            let lowers = |m| guard::only_lowers(&op, kind, m);
+            let harmless = ends && kind == PlanKind::End;
+            assert_eq!(lowers(Some(&up)), harmless, "{op:?} that raises");
+            assert_eq!(lowers(Some(&down)), harmless || off || budget, "{op:?} that lowers");
+            assert_eq!(lowers(None), harmless || off, "{op:?} of something that is off");
+        }
+    }
+}
+
+#[test]
+fn a_study_begins_after_it_is_made() {
+    let start = Moment::from_millis(MONDAY + 1);
+    let study = every_write().into_iter().find(|op| matches!(op, Op::CreateStudy { .. }));
+    let study = action(study.expect("one of every kind"));
+    let at = |now| Case { movement: None, now, ..Case::new() }.ask(&study);
+    assert_eq!(at(start.plus(-1)), Ok(()));
+    for late in [start, start.plus(1)] {
+        let blocked = at(late).expect_err("too late");
+        assert_eq!(blocked, Blocked::StudyStart(start));
+        assert!(!blocked.passes_with_time(), "waiting makes it later still");
+    }
+}
+
+#[test]
+fn a_cut_waits_where_meta_would_block_the_ad_set_and_a_pause_never_does() {
+    let mut case = Case {
+        kind: PlanKind::Shift,
+        movement: Some((1_000, 900)),
+        budget: Some((1_000, 900)),
+        changes: vec![(1, 1_030, 1_000), (2, 1_060, 1_030), (3, 1_090, 1_060)],
+        ..Case::new()
+    };
+    let blocked = case.ask(&budget(900)).expect_err("a fourth change within the hour");
+    assert_eq!(blocked, Blocked::Step(TooMuch::Hour { count: 3 }));
+    assert!(blocked.passes_with_time());
+    (case.movement, case.budget) = (Some((1_000, 0)), None);
+    assert_eq!(case.ask(&switch(Status::Paused)), Ok(()));
+}
+
+#[test]
+fn the_worst_day_holds_to_the_minor_unit_but_for_what_rounding_may_add() {
+    // On a Saturday at noon the other campaign goes from 50.20 to 30.00: 87.85 of the old budget's day may be gone, and
+    // 26.25 are left of the new one's. The ceiling is 175.00, and 16 units for each of the two campaigns.
+    let mut case = Case {
+        kind: PlanKind::Shift,
+        now: Moment::from_millis(MONDAY + 5 * DAY_MS + 12 * HOUR_MS),
+        other: 5_020,
+        other_now: Some(3_000),
+        movement: Some((0, 6_996)),
+        ..Case::new()
+    };
+    // Half a day of 69.96 is 61.22 with its flex.
+    assert_eq!(8_785 + 2_625 + 6_122, 17_500 + 2 * 16);
+    assert_eq!(case.ask(&switch(Status::Active)), Ok(()));
+    case.movement = Some((0, 6_997));
+    let blocked = case.ask(&switch(Status::Active));
+    let expected = Blocked::Exposure { period: "day", would: eur(17_533), cap: eur(17_500) };
+    assert_eq!(blocked, Err(expected));
+}
+
+#[test]
+fn only_a_swap_of_campaigns_that_costs_nothing_extra_is_spared_the_worst_day() {
+    let mut case = Case {
+        now: Moment::from_millis(MONDAY + 12 * HOUR_MS),
+        other: 10_000,
+        other_now: Some(0),
+        movement: Some((0, 10_000)),
+        ..Case::new()
+    };
+    let on = switch(Status::Active);
+    for kind in [PlanKind::Activate, PlanKind::Revert] {
+        case.kind = kind;
+        assert_eq!(case.ask(&on), Ok(()), "{kind:?}: the line is dark in between");
+    }
+    for kind in [PlanKind::Shift, PlanKind::End] {
+        case.kind = kind;
+        let blocked = case.ask(&on);
+        assert!(matches!(blocked, Err(Blocked::Exposure { .. })), "{kind:?}: {blocked:?}");
+    }
+    case = Case { kind: PlanKind::Activate, total: 100_000, worst: Some(100_000), ..case };
+    let blocked = case.ask(&on);
+    assert!(matches!(blocked, Err(Blocked::Exposure { .. })), "a test is no swap: {blocked:?}");
 }

@@ -115,6 +115,8 @@ mod tests {
         assert_eq!(cause(&[(0, Unknown), (HOUR_MS, Unknown)], None), None);
         assert_eq!(cause(&[(0, Done), (1, Mismatch)], None), Some(Cause::Mismatch));
         assert_eq!(cause(&refused, Some(2)), None, "what was before the closing is forgotten");
+        assert_eq!(cause(&[(5, Mismatch)], Some(5)), None, "and what the closing saw too");
+        assert_eq!(cause(&refused, Some(0)), Some(Cause::Refusals), "what comes after it is not");
     }
 
     #[test]
