@@ -1,10 +1,10 @@
 //! The climb machine over every state and event: nothing panics, ends stay ends, money never moves by surprise.
 
 use rungwise::domain::{
-    CampaignId, ClimbId, Day, LineId, Moment, Money,
+    CampaignId, ClimbId, Day, LineId, Moment, Money, ObjectId,
     climb::{
-        Built, Climb, Command, Effect, Event, Memory, Pending, PlanOutcome, Route, RouteKind,
-        State, Step, Test, Verdict,
+        Built, Climb, Command, Effect, Event, Failure, Memory, Pending, PlanOutcome, Route,
+        RouteKind, State, Step, Test, Verdict,
     },
     plan::{PlanHash, PlanKind},
 };
@@ -235,4 +235,420 @@ fn every_attempt_has_its_own_number() {
     let (next, _) = at.on(&Event::Filed(pending.clone()));
     assert_eq!((at.attempts, next.attempts), (0, 1));
     assert_eq!(next.pending, Some(pending));
+}
+
+const KINDS: [RouteKind; 3] = [RouteKind::Climb, RouteKind::TestedPlacement, RouteKind::Placement];
+
+fn decided(step: Step) -> Event {
+    Event::Decided { step, today: today() }
+}
+
+fn commanded(command: Command) -> Event {
+    Event::Commanded { command, today: today() }
+}
+
+fn ended(kind: PlanKind, outcome: PlanOutcome, built: Built) -> Event {
+    Event::Ended { kind, outcome, built, today: today() }
+}
+
+fn cloning(kind: RouteKind) -> State {
+    let challenger = Some(CampaignId::new("2").expect("digits"));
+    State::Cloning { route: route(kind), challenger, rule: None, study: None }
+}
+
+fn waiting(state: State) -> Climb {
+    let pending = Pending { kind: PlanKind::Clone, plan: PlanHash::named("aa") };
+    Climb { pending: Some(pending), ..climb(state) }
+}
+
+/// The rung and campaign the next climb of the line begins with, and its memory.
+fn next_climb(effects: &[Effect]) -> Option<(String, String, Memory)> {
+    effects.iter().find_map(|e| match e {
+        Effect::OpenNext { incumbent, rung, memory } => {
+            Some((incumbent.to_string(), rung.clone(), memory.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn alarms(effects: &[Effect]) -> usize {
+    effects.iter().filter(|e| matches!(e, Effect::Alarm { .. })).count()
+}
+
+#[test]
+fn a_plan_is_asked_for_where_none_waits_and_never_a_second_time() {
+    let judged = |kind, verdict| State::Judged { test: test(kind), verdict };
+    let cases = [
+        (State::Proposed { route: route(RouteKind::Climb) }, Step::Stable, PlanKind::Clone),
+        (cloning(RouteKind::Climb), Step::Ready { cut_first: false }, PlanKind::Activate),
+        (cloning(RouteKind::Climb), Step::Ready { cut_first: true }, PlanKind::Split),
+        (cloning(RouteKind::Climb), Step::Unfit, PlanKind::CleanUp),
+        (judged(RouteKind::Climb, Verdict::Stay), Step::Looked, PlanKind::End),
+        (judged(RouteKind::Climb, Verdict::Promote), Step::Close, PlanKind::Shift),
+        (judged(RouteKind::Placement, Verdict::Aborted), Step::Unfit, PlanKind::Revert),
+    ];
+    for (state, step, kind) in cases {
+        let (same, effects) = climb(state.clone()).on(&decided(step.clone()));
+        assert_eq!((proposals(&effects), &same.state), (vec![kind], &state), "{step:?}");
+        let (same, effects) = waiting(state.clone()).on(&decided(step.clone()));
+        assert_eq!(
+            (proposals(&effects), &same.state),
+            (vec![], &state),
+            "{step:?} while one waits"
+        );
+    }
+}
+
+#[test]
+fn a_proposal_is_dropped_when_its_gate_closes_unless_a_plan_waits_for_an_answer() {
+    let proposed = State::Proposed { route: route(RouteKind::Climb) };
+    let (next, _) = climb(proposed.clone()).on(&decided(Step::Close));
+    assert_eq!(next.state, State::Observing);
+    let (next, _) = waiting(proposed.clone()).on(&decided(Step::Close));
+    assert_eq!(next.state, proposed);
+}
+
+#[test]
+fn the_way_to_a_proposal_is_open_open_stable_and_any_closed_gate_leads_back() {
+    let open = decided(Step::Open { route: route(RouteKind::Climb) });
+    let (eligible, _) = climb(State::Observing).on(&open);
+    let (stabilising, _) = eligible.on(&open);
+    let (proposed, effects) = stabilising.on(&decided(Step::Stable));
+    let words = [&eligible, &stabilising, &proposed].map(|c| c.state.as_str());
+    assert_eq!(words, ["eligible", "stabilising", "proposed"]);
+    assert_eq!(proposed.state.route(), Some(&route(RouteKind::Climb)));
+    assert_eq!(proposals(&effects), [PlanKind::Clone]);
+    for at in [eligible, stabilising] {
+        assert_eq!(at.on(&decided(Step::Close)).0.state, State::Observing);
+    }
+}
+
+#[test]
+fn a_look_is_counted_and_a_taint_moves_the_first_day_and_neither_moves_the_test_on() {
+    let states: [fn(Test) -> State; 3] = [
+        |test| State::Warming { test },
+        |test| State::Comparing { test },
+        |test| State::Probation { test },
+    ];
+    let from = today().plus(3);
+    for state in states {
+        let at = climb(state(test(RouteKind::Climb)));
+        let (looked, effects) = at.on(&decided(Step::Looked));
+        assert_eq!(looked.state, state(Test { looks: 1, ..test(RouteKind::Climb) }));
+        assert_eq!(effects, []);
+        let (tainted, _) = looked.on(&decided(Step::Tainted { from }));
+        let expected = Test { looks: 1, not_before: Some(from), ..test(RouteKind::Climb) };
+        assert_eq!(tainted.state, state(expected));
+    }
+}
+
+#[test]
+fn a_challenger_warms_until_it_has_learned_and_only_then_is_compared() {
+    let warming = climb(State::Warming { test: test(RouteKind::Climb) });
+    let (comparing, effects) = warming.on(&decided(Step::Learned));
+    assert_eq!(comparing.state, State::Comparing { test: test(RouteKind::Climb) });
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn a_verdict_ends_every_running_test_and_a_failed_one_is_remembered_with_its_volume() {
+    for state in [
+        State::Warming { test: test(RouteKind::Climb) },
+        State::Comparing { test: test(RouteKind::Climb) },
+        State::Probation { test: test(RouteKind::Placement) },
+    ] {
+        let step = Step::Verdict { verdict: Verdict::Aborted, weekly_milli: 41_000 };
+        let (next, effects) = climb(state).on(&decided(step));
+        assert!(matches!(next.state, State::Judged { verdict: Verdict::Aborted, .. }));
+        assert_eq!(proposals(&effects).len(), 1);
+        let failure =
+            Failure { to: "initiate_checkout".to_owned(), day: today(), weekly_milli: 41_000 };
+        assert_eq!(next.memory.last_failure, Some(failure));
+    }
+}
+
+#[test]
+fn what_comes_of_a_clone_plan() {
+    let challenger = || Some(CampaignId::new("2").expect("digits"));
+    let whole = || Built { challenger: challenger(), ..Built::default() };
+    let proposed = climb(State::Proposed { route: route(RouteKind::Climb) });
+    let ask = |outcome, built| proposed.on(&ended(PlanKind::Clone, outcome, built));
+
+    let (next, effects) = ask(PlanOutcome::Done, whole());
+    assert_eq!((next.state, effects), (cloning(RouteKind::Climb), vec![]));
+
+    let (next, effects) = ask(PlanOutcome::Rejected, Built::default());
+    assert_eq!(next.state, State::Aborted);
+    let (incumbent, rung, memory) = next_climb(&effects).expect("the line goes on");
+    assert_eq!((incumbent.as_str(), rung.as_str()), ("1", "add_to_cart"));
+    let failure = memory.last_failure.expect("a move that was refused rests");
+    assert_eq!((failure.to.as_str(), failure.day), ("initiate_checkout", today()));
+
+    let (next, effects) = ask(PlanOutcome::Expired, Built::default());
+    assert_eq!((next.state, alarms(&effects)), (State::Observing, 0), "nobody said no");
+
+    for outcome in [PlanOutcome::Stale, PlanOutcome::Failed] {
+        let (next, effects) = ask(outcome, Built::default());
+        assert_eq!((next.state, proposals(&effects)), (State::Observing, vec![]));
+        assert_eq!(alarms(&effects), 1);
+        let (next, effects) = ask(outcome, whole());
+        assert_eq!(next.state, cloning(RouteKind::Climb), "half a challenger is put away");
+        assert_eq!((proposals(&effects), alarms(&effects)), (vec![PlanKind::CleanUp], 1));
+    }
+}
+
+#[test]
+fn a_placement_begins_its_probation_and_a_test_warms() {
+    for kind in KINDS {
+        let built = Built { test: Some(Box::new(test(kind))), ..Built::default() };
+        let event = ended(PlanKind::Activate, PlanOutcome::Done, built);
+        let (next, effects) = climb(cloning(kind)).on(&event);
+        let expected = match kind {
+            RouteKind::Placement => State::Probation { test: test(kind) },
+            _ => State::Warming { test: test(kind) },
+        };
+        assert_eq!((next.state, effects), (expected, vec![]));
+    }
+    let event = ended(PlanKind::Activate, PlanOutcome::Done, Built::default());
+    let (next, _) = climb(cloning(RouteKind::Climb)).on(&event);
+    assert!(matches!(next.state, State::Stuck { .. }), "an activation without a test is a bug");
+}
+
+#[test]
+fn an_activation_that_fails_is_put_away_with_everything_it_had_made() {
+    let id = |text: &str| ObjectId::new(text).expect("digits");
+    let event = |built| ended(PlanKind::Activate, PlanOutcome::Failed, built);
+    let made = Built { rule: Some(id("7")), study: Some(id("8")), ..Built::default() };
+    let (next, effects) = climb(cloning(RouteKind::Climb)).on(&event(made));
+    assert_eq!((proposals(&effects), alarms(&effects)), (vec![PlanKind::CleanUp], 1));
+    let kept = |state: &State| match state {
+        State::Cloning { challenger, rule, study, .. } => {
+            [challenger.is_some(), *rule == Some(id("7")), *study == Some(id("8"))]
+        }
+        _ => [false; 3],
+    };
+    assert_eq!(kept(&next.state), [true; 3]);
+    let (next, _) = next.on(&event(Built::default()));
+    assert_eq!(kept(&next.state), [true; 3], "what an earlier try made is not forgotten");
+}
+
+#[test]
+fn an_activation_nobody_answers_is_asked_for_again_and_a_refused_one_is_put_away() {
+    for kind in [PlanKind::Activate, PlanKind::Split] {
+        let event = ended(kind, PlanOutcome::Expired, Built::default());
+        let (next, effects) = climb(cloning(RouteKind::Climb)).on(&event);
+        assert_eq!((next.state, proposals(&effects)), (cloning(RouteKind::Climb), vec![]));
+        assert_eq!(alarms(&effects), 0);
+    }
+    let event = ended(PlanKind::Activate, PlanOutcome::Rejected, Built::default());
+    let (_, effects) = climb(cloning(RouteKind::Climb)).on(&event);
+    assert_eq!(proposals(&effects), [PlanKind::CleanUp]);
+    let event = ended(PlanKind::Split, PlanOutcome::Done, Built::default());
+    let (next, effects) = climb(cloning(RouteKind::Climb)).on(&event);
+    assert_eq!((next.state, effects), (cloning(RouteKind::Climb), vec![]), "the cut is made");
+}
+
+#[test]
+fn a_challenger_put_away_ends_the_climb_and_its_move_rests() {
+    let event = ended(PlanKind::CleanUp, PlanOutcome::Done, Built::default());
+    let (next, effects) = climb(cloning(RouteKind::Climb)).on(&event);
+    assert_eq!(next.state, State::Aborted);
+    let (incumbent, rung, memory) = next_climb(&effects).expect("the line goes on");
+    assert_eq!((incumbent.as_str(), rung.as_str()), ("1", "add_to_cart"));
+    assert_eq!(memory.last_failure.map(|f| f.to).as_deref(), Some("initiate_checkout"));
+}
+
+#[test]
+fn a_promotion_carried_out_puts_the_line_on_the_winner_and_its_rung() {
+    for state in [
+        State::Judged { test: test(RouteKind::Climb), verdict: Verdict::Promote },
+        State::Shifting { test: test(RouteKind::Climb) },
+    ] {
+        let mut at = climb(state);
+        at.memory.last_failure =
+            Some(Failure { to: "purchase".to_owned(), day: today(), weekly_milli: 1 });
+        let mut event = ended(PlanKind::Shift, PlanOutcome::Done, Built::default());
+        if let Event::Ended { today, .. } = &mut event {
+            *today = today.plus(30);
+        }
+        let (next, effects) = at.on(&event);
+        assert_eq!(next.state, State::Settled { rung: "initiate_checkout".to_owned() });
+        let (incumbent, rung, memory) = next_climb(&effects).expect("the line goes on");
+        assert_eq!((incumbent.as_str(), rung.as_str()), ("2", "initiate_checkout"));
+        assert_eq!(memory.path, ["add_to_cart", "initiate_checkout"]);
+        assert_eq!(memory.rung_since, Some(today()), "since the challenger's first day");
+        assert_eq!(memory.last_failure, None);
+    }
+}
+
+#[test]
+fn a_test_that_ends_otherwise_leaves_the_line_where_it_was() {
+    for (verdict, plan) in [
+        (Verdict::Stay, PlanKind::End),
+        (Verdict::Inconclusive, PlanKind::End),
+        (Verdict::Aborted, PlanKind::End),
+        (Verdict::Stay, PlanKind::Revert),
+        (Verdict::Aborted, PlanKind::Revert),
+    ] {
+        let judged = State::Judged { test: test(RouteKind::Climb), verdict };
+        let event = ended(plan, PlanOutcome::Done, Built::default());
+        let (next, effects) = climb(judged).on(&event);
+        let expected = match verdict {
+            Verdict::Aborted => State::Aborted,
+            verdict => State::Stayed { verdict },
+        };
+        assert_eq!(next.state, expected);
+        let (incumbent, rung, memory) = next_climb(&effects).expect("the line goes on");
+        assert_eq!((incumbent.as_str(), rung.as_str()), ("1", "add_to_cart"));
+        assert_eq!(memory.path, ["add_to_cart"]);
+    }
+}
+
+#[test]
+fn a_closing_plan_that_is_refused_is_left_to_a_person() {
+    for state in [
+        State::Judged { test: test(RouteKind::Climb), verdict: Verdict::Stay },
+        State::Shifting { test: test(RouteKind::Climb) },
+    ] {
+        let event = ended(PlanKind::End, PlanOutcome::Rejected, Built::default());
+        let (next, effects) = climb(state.clone()).on(&event);
+        assert_eq!((next.state, next.held.is_some()), (state, true));
+        assert_eq!((proposals(&effects), alarms(&effects)), (vec![], 1));
+    }
+}
+
+#[test]
+fn undoing_is_tried_six_times_and_only_a_failure_is_a_try() {
+    let judged = State::Judged { test: test(RouteKind::Climb), verdict: Verdict::Stay };
+    for (state, kind) in [(judged, PlanKind::End), (cloning(RouteKind::Climb), PlanKind::CleanUp)] {
+        let on = |at: &Climb, outcome| at.on(&ended(kind, outcome, Built::default()));
+        let mut at = climb(state.clone());
+        for failures in 1..6 {
+            let outcome = if failures % 2 == 0 { PlanOutcome::Stale } else { PlanOutcome::Failed };
+            let effects;
+            (at, effects) = on(&at, outcome);
+            assert_eq!((at.undo_failures, proposals(&effects)), (failures, vec![kind]));
+            // A plan nobody answered is filed again and is no failure.
+            (at, _) = on(&at, PlanOutcome::Expired);
+            assert_eq!((at.undo_failures, &at.state), (failures, &state));
+        }
+        let (stuck, effects) = on(&at, PlanOutcome::Failed);
+        assert!(matches!(stuck.state, State::Stuck { .. }), "{kind:?}: {:?}", stuck.state);
+        assert_eq!((proposals(&effects), alarms(&effects)), (vec![], 1));
+        let (done, _) = on(&at, PlanOutcome::Done);
+        assert_eq!(done.undo_failures, 0, "what went well is no longer counted");
+        let (refused, _) = on(&at, PlanOutcome::Rejected);
+        assert_eq!(refused.undo_failures, at.undo_failures);
+    }
+}
+
+#[test]
+fn a_plan_that_ends_answers_the_wait_for_it() {
+    let at = waiting(State::Proposed { route: route(RouteKind::Climb) });
+    let (next, _) = at.on(&ended(PlanKind::Clone, PlanOutcome::Expired, Built::default()));
+    assert_eq!(next.pending, None);
+}
+
+#[test]
+fn a_person_may_end_any_open_climb_and_what_runs_is_closed_by_its_plan() {
+    let judged = |kind| State::Judged { test: test(kind), verdict: Verdict::Promote };
+    for (state, plan) in [
+        (State::Warming { test: test(RouteKind::Climb) }, PlanKind::End),
+        (State::Comparing { test: test(RouteKind::Climb) }, PlanKind::End),
+        (State::Probation { test: test(RouteKind::Placement) }, PlanKind::Revert),
+        (judged(RouteKind::Climb), PlanKind::End),
+        (judged(RouteKind::Placement), PlanKind::Revert),
+        (State::Shifting { test: test(RouteKind::Climb) }, PlanKind::End),
+    ] {
+        let mut at = climb(state);
+        at.held = Some("paused by a person".to_owned());
+        let (next, effects) = at.on(&commanded(Command::Abort));
+        assert_eq!(proposals(&effects), [plan], "{:?}", at.state);
+        assert!(matches!(next.state, State::Judged { verdict: Verdict::Aborted, .. }));
+        assert_eq!(next.held, None, "the closing plan may be carried out");
+    }
+    let at = Climb { held: Some("drift".to_owned()), ..climb(cloning(RouteKind::Climb)) };
+    let (next, effects) = at.on(&commanded(Command::Abort));
+    assert_eq!((proposals(&effects), next.held), (vec![PlanKind::CleanUp], None));
+    for state in [State::Observing, State::Proposed { route: route(RouteKind::Climb) }] {
+        let moves = state.route().is_some();
+        let at = Climb { held: Some("drift".to_owned()), ..climb(state) };
+        let (next, effects) = at.on(&commanded(Command::Abort));
+        assert_eq!((next.state, next.held), (State::Aborted, None));
+        let (_, _, memory) = next_climb(&effects).expect("the line goes on");
+        assert_eq!(memory.last_failure.is_some(), moves, "a move that was refused rests");
+    }
+}
+
+#[test]
+fn a_person_may_take_the_challenger_while_it_runs_and_at_no_other_time() {
+    for state in states().into_iter().filter(State::is_open) {
+        let at = Climb { held: Some("drift".to_owned()), ..climb(state.clone()) };
+        let (next, effects) = at.on(&commanded(Command::Promote));
+        match state {
+            State::Warming { .. } | State::Comparing { .. } => {
+                assert_eq!(next.held, None);
+                assert!(matches!(next.state, State::Judged { verdict: Verdict::Promote, .. }));
+                assert_eq!(proposals(&effects), [PlanKind::Shift]);
+            }
+            State::Probation { .. } => assert!(matches!(next.state, State::Settled { .. })),
+            _ => {
+                assert_eq!(next, at, "{}", state.as_str());
+                assert!(matches!(effects.as_slice(), [Effect::Note { .. }]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_command_to_an_ended_climb_is_noted_and_a_pause_holds_any_other() {
+    for state in states() {
+        let (next, effects) = climb(state.clone()).on(&commanded(Command::Pause));
+        assert_eq!(next.held.is_some(), state.is_open(), "{}", state.as_str());
+        assert_eq!(effects.len(), usize::from(!state.is_open()));
+    }
+}
+
+#[test]
+fn a_state_is_called_in_output_what_it_is_called_in_storage() {
+    for state in states() {
+        let stored = serde_json::to_value(&state).expect("json");
+        assert_eq!(stored["is"], state.as_str());
+        let ended = matches!(state.as_str(), "settled" | "stayed" | "aborted");
+        assert_eq!(state.is_open(), !ended);
+    }
+    for verdict in [Verdict::Promote, Verdict::Stay, Verdict::Inconclusive, Verdict::Aborted] {
+        assert_eq!(serde_json::to_value(verdict).expect("json"), verdict.as_str());
+    }
+    for outcome in ["done", "rejected", "expired", "stale", "failed"] {
+        let parsed = PlanOutcome::parse(outcome).expect("one of them");
+        assert_eq!(parsed.as_str(), outcome);
+        assert_eq!(serde_json::to_value(parsed).expect("json"), outcome);
+    }
+    assert_eq!(PlanOutcome::parse("withdrawn"), None);
+}
+
+#[test]
+fn every_climb_survives_storage_and_failures_are_stored_only_where_there_are_some() {
+    for state in states() {
+        let mut at = climb(state);
+        for failures in [0, 3] {
+            at.undo_failures = failures;
+            let text = serde_json::to_string(&at).expect("json");
+            assert_eq!(text.contains("undo_failures"), failures > 0);
+            assert_eq!(serde_json::from_str::<Climb>(&text).expect("json"), at);
+        }
+    }
+}
+
+#[test]
+fn a_new_climb_watches_and_knows_what_it_was_given() {
+    let at = climb(State::Observing);
+    assert_eq!(
+        (at.id.as_str(), at.line.as_str(), at.incumbent.as_str()),
+        ("climb-1", "line-1", "1")
+    );
+    assert_eq!((at.rung.as_str(), at.opened), ("add_to_cart", Moment::from_millis(0)));
+    assert_eq!((at.attempts, at.undo_failures, &at.held, &at.pending), (0, 0, &None, &None));
+    assert_eq!(at.memory.path, ["add_to_cart"]);
 }

@@ -118,6 +118,35 @@ proptest! {
     }
 
     #[test]
+    fn a_week_is_what_its_closed_days_took_and_the_least_of_what_week_and_days_leave(
+        budgets in (1_i64..100_000, 1_i64..100_000), changed in 0_i64..8, now in 0_i64..7 * 24,
+        delivered in prop::collection::vec(prop::option::weighted(0.9, 0_i64..200_000), 7),
+    ) {
+        // Changes at midnight of a zone without changes of the clock, so that every share is whole days.
+        let zone = Zone::utc();
+        let first: Day = "2026-01-04".parse().expect("a Sunday");
+        let read = |n: i64| delivered[usize::try_from(n).expect("a day of the week")];
+        // From the first day that is not over or was not read on, anything may have happened.
+        let open = (0..now / 24).find(|n| read(*n).is_none()).unwrap_or(now / 24);
+        let taken = |from: i64| (from..open).filter_map(read).sum::<i64>();
+        let part = |minor: i64, from: i64, to: i64| {
+            let left = (minor * (7 - from) - taken(from)).max(0);
+            let days = (to - from.max(open)).max(0) * (minor * 7 + 3).div_euclid(4);
+            if to > from { left.min(days) } else { 0 }
+        };
+        let wanted = taken(0) + part(budgets.0, 0, changed) + part(budgets.1, changed, 7);
+        let mut days: Vec<(Day, i64)> =
+            (0..).zip(&delivered).filter_map(|(n, d)| Some((first.plus(n), (*d)?))).collect();
+        days.reverse();
+        let pot = Pot {
+            campaign: CampaignId::new("1").expect("digits"),
+            timeline: Timeline::constant(budgets.0).then(zone.start_of(first.plus(changed)), budgets.1),
+            delivered: days,
+        };
+        prop_assert_eq!(week(&pot, zone.start_of(first).plus(now * HOUR), &zone), wanted);
+    }
+
+    #[test]
     fn a_constant_sum_at_the_cap_is_within_both_ceilings(budgets in prop::collection::vec(1_i64..100_000, 1..6), at in 1_767_225_600_i64..1_798_675_200, zone in zones()) {
         let now = Moment::from_millis(at * 1_000);
         let cap: i64 = budgets.iter().sum();
