@@ -13,6 +13,9 @@ use rungwise::domain::{
     policy::{BudgetMode, Policy},
 };
 
+#[path = "planner_cases/plans.rs"]
+mod plans;
+
 const NOW: i64 = 1_770_000_000_000;
 
 fn eur(minor: i64) -> Money {

@@ -472,6 +472,8 @@ impl Wish<'_> {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
             if runs && left.is_positive() {
+                // What a person has taken from the loser meanwhile is not given back.
+                let left = left.min(self.run_rate()?);
                 let key = format!("cut.{n}");
                 loser_budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
             } else {

@@ -135,8 +135,9 @@ mod tests {
     fn the_bounds_of_pacing_are_exact() {
         let pace = |today, week| Pace { today, today_worst: 17_500, week, week_worst: 70_000 };
         assert!(!is_breach(&pace(18_500, 72_100)), "185 % of a day and 103 % of a week still pass");
-        assert!(is_breach(&pace(18_501, 0)));
-        assert!(is_breach(&pace(0, 72_101)));
+        assert!(!is_breach(&pace(9_000, 40_000)), "and so does every usual day");
+        assert!(is_breach(&pace(18_501, 40_000)));
+        assert!(is_breach(&pace(9_000, 72_101)));
         let off = Pace { today: 5, today_worst: 0, week: 5, week_worst: 0 };
         assert!(!is_breach(&off), "late spend of something that is off breaks no budget");
     }
@@ -148,6 +149,29 @@ mod tests {
         assert!(matches!(dear, Some(Shock::Price { now: 2_001, median: 1_000, .. })), "{dear:?}");
         let much = shock(&fortnight_then((20_001, 20_000)));
         assert!(matches!(much, Some(Shock::Spend { .. })), "{much:?}");
+    }
+
+    #[test]
+    fn a_shock_is_measured_against_the_upper_median_of_days_that_differ() {
+        // Prices of 100 to 1400 minor units, in no order: seven are below 800.
+        let mixed = [7, 14, 1, 9, 4, 12, 2, 10, 5, 13, 3, 8, 6, 11].map(|n| (n * 1_000, 10_000));
+        let ask = |last| shock(&days(&[&mixed[..], &[last]].concat()));
+        assert_eq!(ask((16_000, 10_000)), None);
+        let dear = ask((16_010, 10_000));
+        assert!(matches!(dear, Some(Shock::Price { median: 800, now: 1_601, .. })), "{dear:?}");
+        let much = ask((16_001, 20_000));
+        assert!(matches!(much, Some(Shock::Spend { median: 8_000, now: 16_001, .. })), "{much:?}");
+    }
+
+    #[test]
+    fn days_that_cost_nothing_make_neither_price_nor_rate() {
+        let mut free = vec![(0, 10_000); 14];
+        free.push((10, 10_000));
+        assert_eq!(shock(&days(&free)), None, "there is no twice of nothing");
+        let mut few = vec![(0, 0); 8];
+        few.extend([(10_000, 10_000); 6]);
+        few.push((90_000, 10_000));
+        assert_eq!(shock(&days(&few)), None, "six days of delivery make no median");
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub fn ramp(
     let (mut budget, mut day) = (from.minor(), 0_i64);
     while budget != goal {
         if day > MAX_DAYS {
-            let step = Money::from_minor(raised(budget, shifting.step_bp) - budget, to.currency());
+            let step = raised(budget, shifting.step_bp).saturating_sub(budget).min(cap);
+            let step = Money::from_minor(step, to.currency());
             return Err(Refusal::Limit(format!(
                 "{from} cannot be moved to {to} in steps of {step}"
             )));
@@ -233,6 +234,65 @@ mod tests {
                 before = step.to.minor();
             }
             proptest::prop_assert_eq!(before, to);
+        }
+    }
+
+    /// Day and budget of each step, where the policy raises as often as it may.
+    fn paced(from: i64, to: i64, step_bp: i64) -> Vec<(i64, i64)> {
+        let often =
+            Shifting { step_bp, gap_ms: DAY_MS, max_steps_per_week: 7, worsen_margin: 0.15 };
+        let steps = ramp(eur(from), eur(to), &often, None, daily).unwrap();
+        steps.iter().map(|s| (s.at.millis() / DAY_MS, s.to.minor())).collect()
+    }
+
+    #[test]
+    fn a_raise_waits_until_the_budget_of_seven_days_ago_allows_it_and_no_longer() {
+        // Half more than 1000 is full on the fourth day; on the seventh the week begins with 1200.
+        assert_eq!(paced(1_000, 1_800, 2_000), [(0, 1_200), (2, 1_440), (4, 1_500), (7, 1_800)]);
+    }
+
+    #[test]
+    fn a_change_of_the_week_is_not_spent_on_less_than_a_tenth_of_a_step() {
+        // On the sixth day 16 units are allowed where a step has 209: it waits a day for all of them.
+        let head = [(0, 1_141), (2, 1_301), (4, 1_484)];
+        assert_eq!(paced(1_000, 1_693, 1_410), [&head[..], &[(7, 1_693)]].concat());
+        // But what is left to the goal is taken, however small.
+        for goal in [1_485, 1_490, 1_500] {
+            assert_eq!(paced(1_000, goal, 1_410), [&head[..], &[(6, goal)]].concat());
+        }
+        // 20 of 207 are a tenth, rounded down.
+        let exact = [(0, 1_140), (2, 1_299), (4, 1_480), (6, 1_500)];
+        assert_eq!(paced(1_000, 1_600, 1_400)[..4], exact);
+    }
+
+    #[test]
+    fn a_ramp_may_last_150_days_and_what_lasts_longer_is_refused_with_its_step() {
+        let cut = |from| ramp(eur(from), eur(1_000), &shifting(), Some(eur(1)), daily);
+        let steps = cut(1_051).unwrap();
+        assert_eq!((steps.len(), steps[50].at), (51, daily(150)));
+        let refused = cut(1_052).unwrap_err().to_string();
+        assert_eq!(refused, "10.52 EUR cannot be moved to 10.00 EUR in steps of 0.01 EUR");
+        assert_eq!(ramp(eur(7), eur(7), &shifting(), None, daily), Ok(vec![]));
+    }
+
+    #[test]
+    fn steps_keep_the_longer_of_gap_and_share_of_the_week_in_whole_days() {
+        for (gap_hours, per_week, days) in [
+            (48, 3, 3), // 56 hours
+            (48, 7, 3), // exactly two days could fall short when the clocks change
+            (24, 7, 2),
+            (1, 7, 2),
+            (71, 7, 3),
+            (72, 7, 3),
+            (73, 7, 4),
+            (1, 1, 7),
+            (200, 1, 9),
+            (1, 0, 7), // none per week is read as one
+        ] {
+            let gap_ms = gap_hours * HOUR_MS;
+            let policy = Shifting { gap_ms, max_steps_per_week: per_week, ..shifting() };
+            assert_eq!(policy.step_days(), days, "{gap_hours} hours, {per_week} a week");
+            assert!(policy.least_gap_ms() >= gap_ms);
         }
     }
 

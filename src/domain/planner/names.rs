@@ -42,6 +42,17 @@ mod tests {
     }
 
     #[test]
+    fn a_persons_own_brackets_and_bars_stay() {
+        for own in ["Sale [2024]", "Sale [a:b] north", "Sale a:b]", "[rw:AAAA]", "Sale"] {
+            assert_eq!(without_marker(own), own);
+        }
+        assert_eq!(without_marker("Sale [2024] [rw:AAAA]"), "Sale [2024]");
+        let name = |source| named(source, "purchase", "rw", &OpKey::new("AAAA").unwrap());
+        assert_eq!(name("Shoes | North"), "Shoes | North | purchase [rw:AAAA]");
+        assert_eq!(name("Shoes | 2024"), "Shoes | 2024 | purchase [rw:AAAA]");
+    }
+
+    #[test]
     fn the_marker_survives_a_name_of_400_characters() {
         let long = "x".repeat(400);
         let name = named(&long, "purchase", "rw", &OpKey::new("CCCC").unwrap());
