@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod domain;
 pub mod exports;
 pub mod graph;
+pub mod planted;
 pub mod ports;
 pub mod rehearse;
 pub mod sandbox;

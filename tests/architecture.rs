@@ -90,7 +90,12 @@ const ROOMS: &[Room] = &[
         "a command never talks to Meta's client itself: boot hands it one",
     ),
     ("main", &["cli"], "the binary parses nothing and knows nothing"),
+    ("planted", &[], "a list of mistakes knows nothing of the program that makes them"),
 ];
+
+/// What every room may name: tests of the tests need their mistakes where a person would make them. Without the feature
+/// `planted-bugs` it is a constant `false`, checked when it is compiled.
+const EVERYWHERE: &str = "planted";
 
 /// Outside crates that belong to one place: the crate, where it may be named (beginnings of paths), and why.
 const OWNED_CRATES: &[(&str, &[&str], &str)] = &[
@@ -271,7 +276,7 @@ fn arrows(path: &str, tokens: &[Token], found: &mut Vec<(usize, String)>) {
         let inner = tokens.get(at + 1..at + 3).filter(|next| next[0].text == "::");
         let module = inner.map(|next| format!("{name}::{}", next[1].text));
         let allowed = |m: &str| m == name || module.as_deref() == Some(m);
-        if name != room && !may.iter().any(|m| allowed(m)) {
+        if name != room && name != EVERYWHERE && !may.iter().any(|m| allowed(m)) {
             found.push((tokens[at].line, format!("{room} names {name}: {why}")));
         }
     }
@@ -303,7 +308,9 @@ fn ownership(path: &str, tokens: &[Token], found: &mut Vec<(usize, String)>) {
         if PRINTING.contains(&word) && at(1) == "!" && !within(&["cli"]) {
             found.push((token.line, format!("{word}!: output belongs to cli")));
         }
-        if word == "env" && at(1) == "::" && at(2).starts_with("var") && !within(&["config"]) {
+        // A planted bug is chosen beside the configuration, which must not know of it.
+        let may_read = within(&["config", "planted.rs"]);
+        if word == "env" && at(1) == "::" && at(2).starts_with("var") && !may_read {
             found.push((token.line, "reads the environment: that is config's".to_owned()));
         }
         if matches!(word, "f32" | "f64") && within(&["domain"]) && !within(FLOATS) {

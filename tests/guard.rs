@@ -23,5 +23,8 @@ mod memory;
 #[path = "guard_cases/paper.rs"]
 mod paper;
 #[cfg(test)]
+#[path = "guard_cases/reckoned.rs"]
+mod reckoned;
+#[cfg(test)]
 #[path = "guard_cases/standing.rs"]
 mod standing;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::planted::{Bug, bug};
 use crate::{
     app::{
         Desk, Result,
@@ -68,7 +69,14 @@ where
     K: StopSwitch,
 {
     let intents = desk.store.intents(Some(&row.hash)).await?;
-    let approvals = desk.store.approvals(&row.hash).await?;
+    let mut approvals = desk.store.approvals(&row.hash).await?;
+    if bug(Bug::ApprovalUsedTwice) && approvals.is_empty() {
+        for earlier in desk.store.plans(false, u32::MAX).await? {
+            let given = desk.store.approvals(&earlier.hash).await?.into_iter();
+            approvals.extend(given.filter(|a| a.granted));
+        }
+        approvals.iter_mut().for_each(|a| a.plan = row.hash.clone());
+    }
     let quorum = usize::try_from(desk.policy.approval.quorum).unwrap_or(usize::MAX);
     let now = desk.clock.now();
     let made =
@@ -150,6 +158,10 @@ where
     fn plan(&self) -> &Plan {
         self.approved.plan()
     }
+    /// Why the kill switch is on, if it is.
+    fn stopped(&self) -> Option<String> {
+        self.door.switch.stopped().filter(|_| !bug(Bug::KillSwitchIgnored))
+    }
 
     async fn actions(&mut self) -> Result<Option<Halt>> {
         let approved = self.approved;
@@ -161,6 +173,9 @@ where
         }
         for action in &approved.plan().actions {
             if let Some(halt) = self.action(action).await? {
+                if bug(Bug::GoOnAfterFailure) && matches!(halt, Halt::End(PlanOutcome::Failed, _)) {
+                    continue;
+                }
                 return Ok(Some(halt));
             }
         }
@@ -254,7 +269,7 @@ where
             let more = movement.after.saturating_sub(movement.before).max(0);
             movement.worst = test_worst.unwrap_or_else(|| guard::exposure::of_days(more, 7));
         }
-        let stopped = self.door.switch.stopped();
+        let stopped = self.stopped();
         let facts = guard::Facts {
             now,
             policy: desk.policy,
@@ -291,7 +306,7 @@ where
         let mut read: BTreeMap<(ObjectKind, ObjectId), Option<BTreeMap<Aspect, String>>> =
             BTreeMap::new();
         let mut trees: BTreeMap<ObjectId, Option<Tree>> = BTreeMap::new();
-        for expected in &action.expects {
+        for expected in action.expects.iter().filter(|_| !bug(Bug::DriftIgnored)) {
             let Some(id) = expected.object.resolve(&self.bindings) else {
                 return Ok(Some(format!("{} does not exist yet", expected.object.template())));
             };
@@ -375,14 +390,18 @@ where
             &self.bindings,
             self.moves.as_ref(),
         ));
+        let late = bug(Bug::SendBeforeCommit).then(|| batch.clone());
         let armed = arm(self.desk.store, self.approved, action, request, batch).await?;
         // The switch is asked once more with nothing but the send left to do.
         let kind = self.plan().kind;
         let exempt = guard::leaves_when_stopped(&action.op, kind, self.desk.policy);
-        let outcome = match self.door.switch.stopped().filter(|_| !exempt) {
+        let outcome = match self.stopped().filter(|_| !exempt) {
             Some(why) => WriteOutcome::Refused(not_sent(action, &why)),
             None => self.door.writer.send(armed).await,
         };
+        if let Some(batch) = late {
+            self.desk.store.commit(batch).await?;
+        }
         self.settle(action, outcome).await
     }
 
@@ -437,7 +456,9 @@ where
         let op_key = action.op_key.clone();
         let hash = self.approved.hash();
         let ended = journal::write_ended(at, self.desk.actor, action, hash, entry, detail);
-        self.desk.store.commit(vec![Record::Entry { op_key, at, entry, object }, ended]).await?;
+        let mut batch = vec![Record::Entry { op_key, at, entry, object }, ended];
+        batch.truncate(if bug(Bug::EndWithoutLink) { 1 } else { 2 });
+        self.desk.store.commit(batch).await?;
         Ok(())
     }
 
@@ -462,6 +483,9 @@ where
             self.raced(action, &id, done_at).await?;
             return Ok(None);
         };
+        if bug(Bug::NoReadBack) {
+            return Ok(None);
+        }
         if done_at.is_some_and(|done| at.since(done) < READ_LAG_MS) {
             return Ok(Some(Halt::Wait(format!("{} is not visible yet: {wrong}", action.key))));
         }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, journal, lines::climb_id, propose::climb_row},
     domain::{
@@ -33,7 +34,10 @@ pub async fn decide_and_file<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<Filed> {
     let bytes = evidence.bytes();
     let hash = Evidence::hash(&bytes);
-    let decision = decide(evidence);
+    let mut decision = decide(evidence);
+    if bug(Bug::DecisionOfTheHour) {
+        decision.reasons.push(desk.clock.now().to_string());
+    }
     let id = decision_id(&hash);
     // Two passes at one instant can meet the same evidence: the decision stands already.
     if let Some(known) = desk.store.decision(&id).await?
@@ -69,6 +73,7 @@ pub async fn decide_and_file<S: Store, R: MetaRead, C: Clock>(
         note,
     ];
     batch.extend(opened(&climb, &decision.effects, now));
+    batch.retain(|r| !(bug(Bug::DecisionWithoutEvidence) && matches!(r, Record::Evidence { .. })));
     desk.store.commit(batch).await?;
     Ok(Filed { id, evidence: hash, decision, climb })
 }

@@ -8,6 +8,7 @@
 
 use serde_json::json;
 
+use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, apply::missing_promise, journal, standing::is_in_doubt},
     domain::{
@@ -116,7 +117,9 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
         ));
     }
     let read = match read(desk, doubt).await {
+        Ok(Reading::Applied(Some(_))) if bug(Bug::FoundAndRepeated) => Reading::NotThere,
         Ok(read) => read,
+        Err(_) if bug(Bug::HalfReadingIsNegative) => Reading::NotThere,
         Err(e) => {
             // A reading that failed midway is no reading.
             tracing::warn!(op_key = %intent.op_key, "cannot look up a write in doubt: {e}");
@@ -145,8 +148,10 @@ async fn settle<S: Store, R: MetaRead, C: Clock>(
             let first = first.map(Moment::from_millis).filter(|t| *t > sent_at);
             // Meta's own clock must have passed the quiet time too: ours may have jumped.
             let theirs = at.plus(desk.meta.wire().skew_ms.unwrap_or(0).min(0));
+            let apart = first.is_some_and(|t| at.since(t) >= APART_MS);
+            let quiet = theirs.since(sent_at) >= QUIET_MS;
             let proven =
-                first.is_some_and(|t| at.since(t) >= APART_MS) && theirs.since(sent_at) >= QUIET_MS;
+                (apart || bug(Bug::OneNegativeReading)) && (quiet || bug(Bug::NoQuietTime));
             if !proven {
                 report.open = report.open.saturating_add(1);
                 if first.is_none() {
@@ -226,9 +231,10 @@ async fn by_lineage<S, R: MetaRead, C>(
     let own = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
     // A copy with the marker of another write of ours is that write's.
     let fits = |f: &crate::ports::meta::Found| {
-        doubt.fits(&f.id, f.created)
-            && (f.name.contains(&own) || !f.name.contains(&foreign))
-            && f.created.is_some()
+        bug(Bug::AnyCopyAdopted)
+            || doubt.fits(&f.id, f.created)
+                && (f.name.contains(&own) || !f.name.contains(&foreign))
+                && f.created.is_some()
     };
     Ok(found.into_iter().filter(fits).map(|f| f.id).collect())
 }

@@ -6,6 +6,7 @@
 
 use serde_json::json;
 
+use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, commands, journal, lines::climb_of},
     domain::{
@@ -165,7 +166,7 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
             "{}: STUCK: {why}; see \"Stuck\" in the runbook, then `rungwise climb abort {}`",
             climb.id, climb.id
         ));
-        for id in created_by(desk, &climb).await? {
+        for id in created_by(desk, &climb).await?.into_iter().filter(|_| !bug(Bug::StuckRunsOn)) {
             let on =
                 trees.iter().any(|t| t.campaign.id == id && t.campaign.status == Status::Active);
             if !on {

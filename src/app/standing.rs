@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::planted::{Bug, bug};
 use crate::{
     app::{
         Desk, Result, journal,
@@ -92,7 +93,7 @@ pub async fn mode_of<S: Store>(
 
 /// Takes autonomy back until a person returns it; the first reason is kept.
 pub async fn demote<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, why: &str) -> Result<()> {
-    if document::<S, Taken>(desk.store, DEMOTED).await?.is_some() {
+    if document::<S, Taken>(desk.store, DEMOTED).await?.is_some() || bug(Bug::NoDemotion) {
         return Ok(());
     }
     let at = desk.clock.now();
@@ -200,7 +201,9 @@ pub async fn no_raises<S: Store, R: MetaRead, C: Clock>(
     let mut why = Vec::new();
     let account = desk.store.account(desk.meta.account_id()).await?;
     let today = account.as_ref().map(|a| a.zone.day_of(now));
-    if let Some((name, _)) = today.and_then(|day| desk.policy.blackout_on(day)) {
+    if let Some((name, _)) = today.and_then(|day| desk.policy.blackout_on(day))
+        && !bug(Bug::BlackoutIgnored)
+    {
         why.push(format!("blackout {name}"));
     }
     if let Some(account) = account {
@@ -218,7 +221,9 @@ pub async fn no_raises<S: Store, R: MetaRead, C: Clock>(
     {
         why.push(format!("shock at {}: {}", shock.at, shock.why));
     }
-    if let Some(ms) = desk.meta.wire().skew_ms.filter(|ms| ms.abs() > MOST_SKEW_MS) {
+    if let Some(ms) = desk.meta.wire().skew_ms.filter(|ms| ms.abs() > MOST_SKEW_MS)
+        && !bug(Bug::SkewIgnored)
+    {
         why.push(format!("Meta's clock and this machine's are {} s apart", ms / 1_000));
     }
     Ok(why)
@@ -229,7 +234,10 @@ async fn stale<S: Store, R, C>(desk: Desk<'_, S, R, C>, now: Moment) -> Result<O
     let read = desk.store.note(READ_NOTE).await?.and_then(|t| t.parse::<i64>().ok());
     Ok(match read.map(Moment::from_millis) {
         None => Some("no insights have been read yet".to_owned()),
-        Some(at) if now.since(at) > desk.policy.freshness.insights_ms => {
+        Some(at)
+            if now.since(at) + i64::from(bug(Bug::StalenessAtEqual))
+                > desk.policy.freshness.insights_ms =>
+        {
             Some(format!("the newest insights were read at {at}"))
         }
         Some(_) => None,

@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Moment;
+use crate::planted::{Bug, bug};
 
 /// A link's hash in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +157,8 @@ fn hash(seq: i64, at: Moment, kind: &str, body: &[u8], prev: &LinkHash) -> LinkH
     hash.update(b"rungwise/audit/v1");
     hash.update(seq.to_be_bytes());
     hash.update(at.millis().to_be_bytes());
-    for part in [kind.as_bytes(), body, prev.as_str().as_bytes()] {
+    let prev = if bug(Bug::LinkWithoutPrevious) { "" } else { prev.as_str() };
+    for part in [kind.as_bytes(), body, prev.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -6,6 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::planted::{Bug, bug};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
@@ -205,7 +206,8 @@ impl Zone {
     }
     /// The civil day at an instant.
     pub fn day_of(&self, moment: Moment) -> Day {
-        Day(moment.timestamp().to_zoned(self.0.clone()).date())
+        let zone = if bug(Bug::UtcDays) { TimeZone::UTC } else { self.0.clone() };
+        Day(moment.timestamp().to_zoned(zone).date())
     }
     /// The first instant of a day; where the zone skips midnight, the first that exists.
     pub fn start_of(&self, day: Day) -> Moment {
@@ -218,7 +220,8 @@ impl Zone {
     }
     /// True when the day ended at least `settle_ms` milliseconds before `now`.
     pub fn is_closed(&self, day: Day, now: Moment, settle_ms: i64) -> bool {
-        now.since(self.end_of(day)) >= settle_ms
+        let until = if bug(Bug::OpenDayIsClosed) { self.start_of(day) } else { self.end_of(day) };
+        now.since(until) >= settle_ms
     }
     /// The last day that ended at least `settle_ms` before `now`.
     pub fn last_closed(&self, now: Moment, settle_ms: i64) -> Day {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     Campaign, EffectiveStatus, Fields, Ladder, Objective, Rung, Status, Tree, policy::Policy,
 };
+use crate::planted::{Bug, bug};
 
 /// Ad sets one climb re-creates at most: each is several writes, and the plan must stay readable.
 pub const MAX_ADSETS: usize = 20;
@@ -42,7 +43,9 @@ pub fn refusals(tree: &Tree, policy: &Policy) -> Vec<String> {
     if !policy.lines.includes(&campaign.id) {
         why.push("it is not listed under lines.campaigns".to_owned());
     }
-    if let Some(pattern) = policy.protected_by(&campaign.name) {
+    if let Some(pattern) = policy.protected_by(&campaign.name)
+        && !bug(Bug::ProtectIgnored)
+    {
         why.push(format!("its name matches the protect pattern {}", pattern.as_str()));
     }
     why.extend(campaign_refusals(campaign));

@@ -18,6 +18,7 @@ use super::{
     plan::{Action, MoneyAtRisk, ObjectKind, Op, PlanKind},
     policy::{Limits, Mode, Policy},
 };
+use crate::planted::{Bug, bug};
 use exposure::Pot;
 use steps::{Change, TooMuch};
 
@@ -307,7 +308,7 @@ fn within_caps(facts: &Facts<'_>, movement: &Movement, limits: &Limits) -> Resul
     }
     let amount = |minor| Money::from_minor(minor, currency);
     let (would, cap) = (money.extra_total, limits.max_spend_per_climb);
-    if would > cap {
+    if would > cap || bug(Bug::ClimbCapAtEqual) && would == cap {
         return Err(Blocked::ClimbCap { would, cap });
     }
     let cap = limits.max_regret_per_climb;
@@ -316,7 +317,8 @@ fn within_caps(facts: &Facts<'_>, movement: &Movement, limits: &Limits) -> Resul
     }
     // A test spends extra; a swap of campaigns or a step back to the run-rate does not.
     if facts.kind == PlanKind::Activate && money.extra_total.is_positive() {
-        let worst = facts.test_worst.ok_or(Blocked::Unbounded)?;
+        let none = bug(Bug::NoEndTime).then_some(0);
+        let worst = facts.test_worst.or(none).ok_or(Blocked::Unbounded)?;
         if worst > money.extra_total.minor() {
             let (would, authorised) = (amount(worst), money.extra_total);
             return Err(Blocked::OverAuthorised { would, authorised });
@@ -325,7 +327,7 @@ fn within_caps(facts: &Facts<'_>, movement: &Movement, limits: &Limits) -> Resul
     let after = moved(facts, movement);
     let sum = after.iter().fold(0_i64, |sum, pot| sum.saturating_add(pot.timeline.last()));
     let cap = limits.max_daily_spend;
-    if sum > cap.minor() {
+    if sum.saturating_sub(i64::from(bug(Bug::DailyCapByOne))) > cap.minor() {
         return Err(Blocked::DailyCap { would: amount(sum), cap });
     }
     if swaps(facts) {
@@ -400,6 +402,7 @@ fn within_rates(facts: &Facts<'_>) -> Result<(), Blocked> {
     let caps = facts.policy.writes;
     for (window, ms, cap) in [("hour", HOUR_MS, caps.per_hour), ("day", DAY_MS, caps.per_day)] {
         let count = within(ms);
+        let count = count.saturating_sub(usize::from(bug(Bug::RateByOne)));
         if count >= usize::try_from(cap).unwrap_or(usize::MAX) {
             return Err(Blocked::Rate { count, window, cap });
         }

@@ -5,6 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::planted::{Bug, bug, floated};
 use serde::{Deserialize, Serialize};
 
 /// The currencies whose minor unit Meta takes to be the major unit (offset 1). Every other currency has offset 100,
@@ -20,7 +21,8 @@ pub struct Currency([u8; 3]);
 impl Currency {
     /// Minor units per major unit in Meta's table: 1 or 100.
     pub fn offset(self) -> i64 {
-        if OFFSET_ONE.contains(&self.as_str()) { 1 } else { 100 }
+        let whole = OFFSET_ONE.contains(&self.as_str()) && !bug(Bug::EveryCurrencyHasCents);
+        if whole { 1 } else { 100 }
     }
     /// Digits after the decimal point: 0 or 2.
     pub fn decimals(self) -> usize {
@@ -234,6 +236,7 @@ impl<'a> Decimal<'a> {
         let text = format!("{}{kept}", self.whole);
         let abs: i64 = text.parse().map_err(|_| MoneyError::Overflow)?;
         let abs = abs.checked_add(i64::from(up)).ok_or(MoneyError::Overflow)?;
+        let abs = if bug(Bug::FloatMoney) { floated(abs) } else { abs };
         Ok(if self.negative { -abs } else { abs })
     }
 }

@@ -14,6 +14,7 @@ use super::{
     AccountId, AdId, AdSetId, CampaignId, ClimbId, CreativeId, DecisionId, Fields, LineId, Moment,
     Money, ObjectId, OpKey, PlanId, Rung, Status,
 };
+use crate::planted::{Bug, bug};
 
 /// An object a write is about: one that exists, or one an earlier action of the same plan creates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -584,7 +585,7 @@ impl Plan {
     }
     /// True once `now` has passed the expiry.
     pub fn is_expired(&self, now: Moment) -> bool {
-        now > self.expires
+        if bug(Bug::ExpiryAtEqual) { now >= self.expires } else { now > self.expires }
     }
     /// The action of that key.
     pub fn action(&self, key: &str) -> Option<&Action> {
@@ -595,6 +596,7 @@ impl Plan {
 /// Derives the key of one write: the same step of the same attempt always gets the same key, on every machine.
 pub fn op_key(install: &str, climb: &ClimbId, attempt: u32, plan: PlanKind, action: &str) -> OpKey {
     let mut hash = Sha256::new();
+    let action = if bug(Bug::OneKeyPerPlan) { "" } else { action };
     for part in [install, climb.as_str(), &attempt.to_string(), plan.as_str(), action] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
@@ -706,14 +708,18 @@ impl ApprovedPlan {
         let id = filed.plan_id();
         let found = PlanHash::of(bytes);
         let plan: Plan = match serde_json::from_slice(bytes) {
-            Ok(plan) if found == *filed => plan,
+            Ok(plan) if found == *filed || bug(Bug::AlteredPlanPasses) => plan,
             _ => return Err(NotApproved::Altered { id, filed: filed.clone(), found }),
         };
-        if let Some(other) = approvals.iter().find(|a| a.plan != *filed) {
+        if let Some(other) = approvals.iter().find(|a| a.plan != *filed)
+            && !bug(Bug::AnyHashApproves)
+        {
             let (approved, plan) = (other.plan.clone(), filed.clone());
             return Err(NotApproved::OtherHash { approved, plan });
         }
-        if let Some(no) = approvals.iter().find(|a| !a.granted) {
+        if let Some(no) = approvals.iter().find(|a| !a.granted)
+            && !bug(Bug::RejectionIgnored)
+        {
             return Err(NotApproved::Rejected { id, by: no.by.clone() });
         }
         let mut by: Vec<String> = approvals.iter().map(|a| a.by.clone()).collect();
@@ -726,12 +732,12 @@ impl ApprovedPlan {
             !name.starts_with(GUARD) && !asked_for_it
         };
         let have = by.iter().filter(counts).count();
-        let may_raise = have >= need;
+        let may_raise = have >= need || bug(Bug::QuorumByOne) && have + 1 >= need;
         let asked = by.contains(&plan.requested_by);
         if !may_raise && guards == 0 && !(asked && plan.kind.only_lowers()) {
             return Err(NotApproved::Quorum { id, have, need });
         }
-        if plan.is_expired(now) && !started {
+        if plan.is_expired(now) && !started && !bug(Bug::ExpiryIgnored) {
             return Err(NotApproved::Expired { id, expired: plan.expires });
         }
         Ok(Self { plan, hash: filed.clone(), by, may_raise })

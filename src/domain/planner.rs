@@ -19,6 +19,7 @@ use super::{
     policy::{BudgetMode, Limits, Policy},
 };
 
+use crate::planted::{Bug, bug};
 use budget::Budgets;
 pub use budget::{Ramp, ramp, scaled};
 pub use names::{marker, named, without_marker};
@@ -184,7 +185,8 @@ impl Wish<'_> {
         let ends = bound_end(self.zone, self.zone.day_of(self.now), days);
         // Without a token nobody could stop the test: the bound ends no later than it.
         let ends = self.token_expires.map_or(ends, |token| ends.min(whole_hour(token)));
-        let bound = (route.kind != RouteKind::Placement).then_some(ends);
+        let bounded = route.kind != RouteKind::Placement && !bug(Bug::NoEndTime);
+        let bound = bounded.then_some(ends);
         let money = self.money_at_risk(route.kind, run_rate, allowance, days)?;
         let mut actions = vec![self.clone_campaign(route, allowance, bound, money.extra_total)];
         let budgets = scaled(self.source, allowance)?;
@@ -347,7 +349,8 @@ impl Wish<'_> {
         let money = self.money_at_risk(route.kind, run_rate, challenger_budget, days)?;
         let mut actions = Vec::new();
         let mut not_before = None;
-        if !placed {
+        let ruled = !placed && !bug(Bug::NoPauseRule);
+        if ruled {
             actions.push(self.pause_rule(built, money.extra_total));
             if let Some((study, start)) = self.study(built, bound)? {
                 actions.push(study);
@@ -373,12 +376,12 @@ impl Wish<'_> {
         on.expects.extend(budget_expectations(built));
         on.expects.extend(whole_and_bounded(built));
         if !placed {
-            on.expects.push(Expectation {
+            on.expects.extend(ruled.then(|| Expectation {
                 object: Target::Created("rule".to_owned()),
                 kind: ObjectKind::Rule,
                 aspect: Aspect::Status,
                 value: RULE_ON.to_owned(),
-            });
+            }));
             on.expects.push(untouched(self.source, Aspect::Tree));
             on.expects.push(Self::expect(
                 &self.source.campaign.id,
@@ -390,7 +393,13 @@ impl Wish<'_> {
         }
         // People are split from the study's start on: until then the challenger gets no traffic.
         on.not_before = not_before;
-        actions.push(on);
+        if bug(Bug::CampaignFirst) {
+            on.expects.retain(|e| e.object == Target::from(&built.campaign.id));
+            let at = usize::from(ruled).min(actions.len());
+            actions.insert(at, on);
+        } else {
+            actions.push(on);
+        }
         let test = Test {
             route: route.clone(),
             challenger: built.campaign.id.clone(),
@@ -471,7 +480,13 @@ impl Wish<'_> {
         for (i, step) in ramp.iter().enumerate() {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
-            if runs && left.is_positive() {
+            if bug(Bug::RaiseBeforeLower) {
+                let key = format!("raise.{n}");
+                winner_budgets.step(&key, built, step.to, bp, Some(step.at), &mut actions)?;
+            }
+            if bug(Bug::ShiftWithoutCut) && left.is_positive() {
+                // The loser keeps what it has.
+            } else if runs && left.is_positive() {
                 // What a person has taken from the loser meanwhile is not given back.
                 let left = left.min(self.run_rate()?);
                 let key = format!("cut.{n}");
@@ -525,6 +540,9 @@ impl Wish<'_> {
         let built = self.built()?;
         let mut actions: Vec<Draft> =
             Self::pause("challenger", built, OFF_TEST).into_iter().collect();
+        if bug(Bug::ChallengerRunsOn) {
+            actions.clear();
+        }
         if let Some(rule) = &test.rule {
             actions.push(Self::delete_rule(rule));
         }
@@ -598,7 +616,8 @@ impl Wish<'_> {
     /// At a promotion the bounds of the test go; where the budget is shifted in steps before the loser is cut, so that a
     /// dead daemon never leaves the account dark.
     fn lift_bounds(test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
-        for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| s.end_time.is_some()) {
+        let bounded = |s: &super::AdSet| s.end_time.is_some() && !bug(Bug::BoundsStay);
+        for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| bounded(s)) {
             actions.push(Draft {
                 key: format!("unbound.{}", i.saturating_add(1)),
                 op: Op::SetEndTime { object: Target::from(&set.id), to: None },

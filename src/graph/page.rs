@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::planted::{Bug, bug};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -92,6 +93,9 @@ impl Steps {
             .or_else(|| after_in(next))
             .ok_or(PageError::NoCursor { page: self.pages })?;
         if !self.cursors.insert(after.clone()) {
+            if bug(Bug::CircleIsEnd) {
+                return Ok(Step::End);
+            }
             return Err(PageError::Circle { page: self.pages });
         }
         if self.pages >= pages { Err(too_long) } else { Ok(Step::Next(after)) }

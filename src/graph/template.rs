@@ -10,6 +10,7 @@ use crate::domain::{
     AccountId, CreativeId, Fields, Goal, Moment, Money, Rung, Status,
     plan::{ObjectKind, Op, Target, Template},
 };
+use crate::planted::{Bug, bug};
 
 type Params = Vec<(String, String)>;
 
@@ -68,6 +69,11 @@ fn text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     fields.get(name).and_then(Value::as_str).filter(|t| !t.is_empty())
 }
 
+/// The switch of everything that is created.
+fn newborn() -> Status {
+    if bug(Bug::CreatedActive) { Status::Active } else { Status::Paused }
+}
+
 fn campaign(op: &Op) -> Params {
     let Op::CreateCampaign { source, name, daily_budget, spend_cap, fields } = op else {
         return Params::new();
@@ -75,7 +81,7 @@ fn campaign(op: &Op) -> Params {
     let mut params = vec![
         pair("name", name),
         pair("objective", text(fields, "objective").unwrap_or_default()),
-        pair("status", Status::Paused.as_str()),
+        pair("status", newborn().as_str()),
         pair("buying_type", text(fields, "buying_type").unwrap_or("AUCTION")),
         pair("special_ad_categories", categories(fields)),
     ];
@@ -120,7 +126,7 @@ fn adset(op: &Op) -> Params {
     let mut params = vec![
         pair("name", name),
         pair("campaign_id", campaign.template()),
-        pair("status", Status::Paused.as_str()),
+        pair("status", newborn().as_str()),
         pair("optimization_goal", rung.goal.as_str()),
     ];
     let promoted = promoted(rung, pixel_id.as_deref(), fields);
@@ -180,7 +186,7 @@ fn ad(source: &str, adset: &Target, name: &str, creative: &CreativeId, fields: &
     let mut params = vec![
         pair("name", name),
         pair("adset_id", adset.template()),
-        pair("status", Status::Paused.as_str()),
+        pair("status", newborn().as_str()),
         pair("creative", json!({"creative_id": creative.as_str()}).to_string()),
     ];
     params.extend(take(fields, AD_COPY));

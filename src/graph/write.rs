@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
     error::{body_of, plain},
     is_mutation,
 };
+use crate::planted::{Bug, bug};
 use crate::{
     domain::{ObjectId, OpKey, plan::Template},
     ports::{
@@ -74,12 +76,23 @@ impl<T: Transport> Writer<T> {
         debug_assert!(is_mutation(&request), "an armed request changes something");
         let response = match self.link.exchange(&what, &request).await {
             Ok(response) => response,
+            Err(_) if bug(Bug::RetryOnTimeout) => match self.link.exchange(&what, &request).await {
+                Ok(response) => response,
+                Err(error) => return failed(error),
+            },
+            Err(error) if bug(Bug::TimeoutIsSuccess) && error.class == MetaClass::Lost => {
+                return WriteOutcome::Done { id: None, trace: None };
+            }
             Err(error) => return failed(error),
         };
         match body_of(&what, &response) {
             Ok(body) => done(&what, creates, &body, &response),
-            Err(error) => {
+            Err(mut error) => {
                 self.link.pace.throttled(&error);
+                if bug(Bug::TokenInDetail) {
+                    let token = request.token.as_ref().map(ExposeSecret::expose_secret);
+                    error.detail.push_str(token.unwrap_or_default());
+                }
                 failed(error)
             }
         }
@@ -159,6 +172,7 @@ fn failed(error: MetaError) -> WriteOutcome {
         // A session can end while a request is under way; a missing permission is seen before anything happens.
         MetaClass::Auth => !matches!(error.code, None | Some(102 | 190 | 1_357_045)),
         // Some throttled writes have been applied all the same.
+        MetaClass::Transient if bug(Bug::ServerErrorIsRefusal) => true,
         MetaClass::Throttled
         | MetaClass::Transient
         | MetaClass::Lost

@@ -13,6 +13,7 @@ use crate::domain::{
     plan::{Action, Approval, ApprovedPlan, ObjectKind, PlanHash, PlanKind, Template},
     write_log::Entry,
 };
+use crate::planted::{Bug, bug};
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -393,7 +394,9 @@ pub async fn arm<S: Store>(
         let what = format!("write {} of plan {}", action.op_key, approved.hash());
         return Err(StoreError::Document { what, why: "it is not an authorised write".into() });
     }
-    store.commit(batch).await?;
+    if !bug(Bug::IntentNeverCommitted) && !bug(Bug::SendBeforeCommit) {
+        store.commit(batch).await?;
+    }
     Ok(Armed { op_key: action.op_key.clone(), request, creates: action.op.creates() })
 }
 

@@ -213,6 +213,7 @@ impl Wire {
         if write {
             let stopped = border.switch.stopped();
             let account = border.world.shown_account();
+            border.witness().skew_ms = border.skew_ms.load(Ordering::Relaxed);
             border.witness().sends(Leaving {
                 template: &template(request),
                 stopped: stopped.as_deref(),

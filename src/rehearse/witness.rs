@@ -71,6 +71,8 @@ pub struct People {
     pub markers: BTreeSet<String>,
     /// They deleted or switched a rule.
     pub rules: bool,
+    /// When they last moved budget, switch, end or event of something in a campaign.
+    pub moved: BTreeMap<String, Moment>,
 }
 
 impl People {
@@ -119,6 +121,16 @@ pub struct Witness {
     pub ours: BTreeSet<String>,
     /// Daily budget our writes have added, by climb, in minor units.
     pub added: BTreeMap<String, i64>,
+    /// Which write of ours made an object.
+    pub made: BTreeMap<String, String>,
+    /// Writes that have changed something at Meta, whatever the answer was.
+    pub happened: BTreeSet<String>,
+    /// What writes came to, and when a breaker was closed.
+    pub(super) breaker: law::order::Breaker,
+    /// The agent has failed in a way that takes its autonomy, and no person has looked yet.
+    pub distrusted: bool,
+    /// How far the agent's clock is off, in milliseconds.
+    pub skew_ms: i64,
     /// When our writes raised the budget of an object.
     pub raised: BTreeMap<String, Vec<Moment>>,
     /// Some faults make a second, paused object of one write possible: reads that lag for longer than is waited for.
@@ -188,6 +200,14 @@ impl Witness {
             let rule = world().any(|o| o.id == *id && o.kind == "adrule");
             self.people.rules |= rule || field == "(object)";
             self.people.touched.insert((id.clone(), field.clone()), at);
+            let find = |world: &[Standing]| world.iter().find(|o| o.id == *id).cloned();
+            let (was, is) = (find(before), find(after));
+            let moves = was.as_ref().zip(is.as_ref()).is_some_and(|(a, b)| !spend_alike(a, b));
+            if let Some(object) = is.filter(|_| moves) {
+                let own = object.kind == "campaign";
+                let campaign = if own { object.id } else { object.campaign };
+                self.people.moved.insert(campaign, at);
+            }
         }
         for id in &edited.created {
             self.people.markers.extend(markers(id));
@@ -208,6 +228,7 @@ impl Witness {
                 self.began(body);
             }
             law::record::entered(self, record);
+            law::order::entered(self, record);
         }
         let audited = |kind: &str| {
             batch.iter().any(|r| matches!(r, Record::Audit { kind: k, .. } if k == kind))
@@ -279,8 +300,18 @@ impl Witness {
     /// A write was carried out, or not: the world before and after it.
     pub fn applied(&mut self, now: Moment, before: &[Standing], after: &[Standing]) {
         let there: BTreeSet<&str> = before.iter().map(|o| o.id.as_str()).collect();
-        let new = after.iter().filter(|o| !there.contains(o.id.as_str()));
-        self.ours.extend(new.map(|o| o.id.clone()));
+        let new = || after.iter().filter(|o| !there.contains(o.id.as_str()));
+        self.ours.extend(new().map(|o| o.id.clone()));
+        if let Some((op_key, _)) = &self.leaving {
+            self.made.extend(new().map(|o| (o.id.clone(), op_key.clone())));
+            let path = self.books.writes.get(op_key).map(|w| w.request.path.as_str());
+            let changed = |o: &&Standing| {
+                Some(o.id.as_str()) == path && before.iter().any(|b| b.id == o.id && b != *o)
+            };
+            if new().next().is_some() || after.iter().any(|o| changed(&o)) {
+                self.happened.insert(op_key.clone());
+            }
+        }
         law::money::applied(self, now, before, after);
     }
 
@@ -288,6 +319,12 @@ impl Witness {
     pub fn times_sent(&self, op_key: &str) -> u32 {
         self.sent.get(op_key).copied().unwrap_or(0)
     }
+}
+
+/// The same switch, budget, end and event.
+fn spend_alike(a: &Standing, b: &Standing) -> bool {
+    let of = |o: &Standing| (o.status.clone(), o.daily_budget, o.end_time, o.event.clone());
+    of(a) == of(b)
 }
 
 /// The key in the marker of a name, e.g. `7Q2M…` of `Shop [rw:7Q2M…]`.

@@ -10,6 +10,7 @@ use crate::domain::{
     forecast::p_silent,
     planner::{affordable_days, allowance},
 };
+use crate::planted::{Bug, bug};
 
 /// Days before a silence that tell what was usual.
 const USUAL_DAYS: usize = 28;
@@ -55,7 +56,9 @@ pub fn closed_gates(evidence: &Evidence) -> Vec<Gate> {
     for what in &gates.interference {
         close("interference", format!("{what} also acts on this campaign"));
     }
-    if let Some(other) = &gates.other_test {
+    if let Some(other) = &gates.other_test
+        && !bug(Bug::TwoTestsAtOnce)
+    {
         close("other_test", format!("{other} is in a test; one at a time per account"));
     }
     for why in &gates.no_raises {

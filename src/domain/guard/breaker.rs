@@ -1,6 +1,7 @@
 //! The circuit breaker: after failures that should not happen, nothing is written until a read went well.
 
 use crate::domain::{DAY_MS, HOUR_MS, Moment};
+use crate::planted::{Bug, bug};
 
 /// Hard refusals in a row that open it.
 const REFUSALS: usize = 3;
@@ -62,6 +63,9 @@ impl Cause {
 
 /// Is it open? `log` in order of time; what happened up to the last closing is forgotten.
 pub fn open(log: &[(Moment, Outcome)], closed_at: Option<Moment>) -> Option<Trip> {
+    if bug(Bug::BreakerNeverOpens) {
+        return None;
+    }
     let news = log.iter().filter(|(at, _)| closed_at.is_none_or(|closed| *at > closed));
     let (mut refusals, mut unknowns) = (0_usize, Vec::new());
     for (at, outcome) in news {

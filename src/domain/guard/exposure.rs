@@ -6,6 +6,7 @@
 //! of constant budget counts with the whole allowance it had at its beginning, and frequent changes cost extra.
 
 use crate::domain::{CampaignId, Day, Moment, Zone};
+use crate::planted::{Bug, bug};
 
 /// A day may spend this share of its budget, in quarters: 7/4 = 1.75.
 const DAY_QUARTERS: i128 = 7;
@@ -80,7 +81,8 @@ fn share(minor: i64, numerator: i128, denominator: i128, left: i64, whole: i64) 
 /// What `minor` a day may spend on the rest of a day from `at` on.
 fn rest_of_day(zone: &Zone, day: Day, at: Moment, minor: i64) -> i64 {
     let (start, end) = (zone.start_of(day), zone.end_of(day));
-    share(minor, DAY_QUARTERS, 4, end.since(at.max(start)), end.since(start))
+    let quarters = if bug(Bug::FlexOfOneQuarter) { 5 } else { DAY_QUARTERS };
+    share(minor, quarters, 4, end.since(at.max(start)), end.since(start))
 }
 
 /// The Sunday of a day's week.

@@ -3,6 +3,7 @@
 //! Small, rare steps keep an ad set out of the learning phase, and bound what any mistake of ours can cost.
 
 use crate::domain::{DAY_MS, HOUR_MS, Moment};
+use crate::planted::{Bug, bug};
 
 /// The largest raise in basis points of the present budget, whatever the policy says.
 pub const MAX_STEP_BP: i64 = 2_000;
@@ -93,7 +94,8 @@ impl TooMuch {
 
 /// `minor` plus a share of it, rounded down.
 pub fn raised(minor: i64, bp: i64) -> i64 {
-    let more = i128::from(minor) * i128::from(bp) / 10_000;
+    let up = if bug(Bug::RaiseRoundsUp) { 9_999 } else { 0 };
+    let more = (i128::from(minor) * i128::from(bp) + up) / 10_000;
     minor.saturating_add(i64::try_from(more).unwrap_or(0))
 }
 
@@ -125,14 +127,15 @@ pub fn allow(
     }
     let bp = policy_bp.clamp(0, MAX_STEP_BP);
     let most = raised(from, bp);
-    if to > most {
+    let over = if bug(Bug::StepAtEqual) { to >= most } else { to > most };
+    if over && !bug(Bug::AnyStepPasses) {
         return Err(TooMuch::Share { from, to, most, bp });
     }
     let by = to.saturating_sub(from);
     if let Some(most) = max_step.filter(|most| by > *most) {
         return Err(TooMuch::Absolute { by, most });
     }
-    if let Some(last) = within(DAY_MS).map(|c| c.at).max() {
+    if let Some(last) = within(DAY_MS).map(|c| c.at).max().filter(|_| !bug(Bug::StepsDayByDay)) {
         return Err(TooMuch::TooSoon { last });
     }
     let count = within(7 * DAY_MS).count();

@@ -7,6 +7,7 @@ use crate::domain::{
     plan::{Aspect, Expectation, ObjectKind, Op, Target},
     policy::Shifting,
 };
+use crate::planted::{Bug, bug};
 
 use super::{Draft, Refusal};
 
@@ -18,7 +19,7 @@ impl Shifting {
     }
     /// The same in whole days, rounded up; one more where a day of 23 hours could fall short.
     pub fn step_days(&self) -> i64 {
-        let gap = self.least_gap_ms();
+        let gap = if bug(Bug::StepsDayByDay) { 0 } else { self.least_gap_ms() };
         let days = gap.div_euclid(DAY_MS);
         if gap.rem_euclid(DAY_MS) == 0 && days > 2 { days } else { days.saturating_add(1) }
     }
@@ -168,6 +169,7 @@ pub fn scaled(tree: &Tree, total: Money) -> Result<Vec<(AdSetId, Money)>, Refusa
         // Cumulative shares, so that rounding never loses or adds a unit over all parts.
         seen = seen.saturating_add(i128::from(budget.minor()));
         let upto = whole.saturating_mul(seen).checked_div(sum).ok_or(Refusal::Range)?;
+        let upto = if bug(Bug::PartsRoundUp) { upto.saturating_add(seen.min(1)) } else { upto };
         let part = i64::try_from(upto.saturating_sub(given)).map_err(|_| Refusal::Range)?;
         given = upto;
         parts.push((id, Money::from_minor(part, total.currency())));

@@ -1,6 +1,7 @@
 //! Names of what we create: the source's name, the rung, and the marker by which it can be found again.
 
 use crate::domain::OpKey;
+use crate::planted::{Bug, bug};
 
 /// Longest part of a source name that is kept: Meta cuts at about 400 characters, and the marker must survive.
 const MAX_BASE: usize = 180;
@@ -17,6 +18,9 @@ pub fn named(source: &str, rung: &str, prefix: &str, key: &OpKey) -> String {
         // Only a rung key we appended ourselves is replaced; a person's own " | " stays.
         if tail.chars().all(|c| c.is_ascii_lowercase() || c == '_') { head } else { base.as_str() }
     });
+    if bug(Bug::NoMarker) {
+        return format!("{} | {rung}", base.trim_end());
+    }
     format!("{} | {rung} {}", base.trim_end(), marker(prefix, key))
 }
 

@@ -18,6 +18,7 @@ use super::{
     special::round12,
     value::{ValueShift, value_shift},
 };
+use crate::planted::{Bug, bug};
 
 /// What a look says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -392,7 +393,8 @@ fn judge(
         }
         (outcome, reasons)
     };
-    let Some(at) = due.at else {
+    let first = rule.looks.first().copied().filter(|_| bug(Bug::EarlyPromotion));
+    let Some(at) = due.at.or(first) else {
         let need = rule.looks.first().map_or(0, |l| l.days);
         let early = if due.overtime { Outcome::Inconclusive } else { Outcome::TooEarly };
         return with_end(early, vec![Reason::NotEnoughDays { have, need }]);

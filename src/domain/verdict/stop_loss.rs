@@ -13,6 +13,7 @@ use super::{
     special::{count, round12},
 };
 use crate::domain::Day;
+use crate::planted::{Bug, bug};
 
 /// Purchases at the planned CPA with which the ledger steadies the incumbent's CPA.
 const LEDGER_PRIOR: f64 = 6.0;
@@ -57,7 +58,7 @@ pub struct StopLoss {
 pub fn daily(comparison: &Comparison, rule: &Rule) -> Option<StopLoss> {
     let limits = rule.stop_loss?;
     let meter = regret_meter(comparison, rule)?;
-    if meter.days < limits.from_day {
+    if meter.days < limits.from_day || bug(Bug::NoStopLoss) {
         return None;
     }
     let cause = if meter.e_value >= limits.e_value {

@@ -23,7 +23,12 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
         let spends =
             !template.path.ends_with("adrules_library") && !template.path.ends_with("ad_studies");
         if spends && status != Some("PAUSED") {
-            witness.accuse("everything_is_created_paused", shown);
+            witness.accuse("everything_is_created_paused", shown.clone());
+        }
+        let name = param("name").map(String::as_str).unwrap_or_default();
+        if marked(name) != Some(op_key) {
+            let what = format!("{shown} of {op_key} is called {name:?}");
+            witness.accuse("what_we_create_carries_its_marker", what);
         }
         return;
     }
@@ -107,6 +112,9 @@ pub fn inventory(
         let missing = write.object.as_deref().filter(|id| !there.contains(id));
         let goes = ["adrules_library", "ad_studies"];
         let goes = goes.iter().any(|edge| write.request.path.ends_with(edge));
+        if done && write.object.is_none() {
+            found.push(("no_ghost", format!("{key} is done and has made nothing")));
+        }
         if let (true, Some(id), false) = (done, missing, goes) {
             found.push(("no_ghost", format!("{id} of {key} is not in the world")));
         }

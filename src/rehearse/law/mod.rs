@@ -44,12 +44,16 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "no_raise_while_unsure",
-        "nothing is raised while a write is in doubt, the account is not active or a blackout holds",
+        "nothing is raised while a write is in doubt, the account is not active, a blackout holds or the clock is off",
     ),
     ("the_safe_direction_stays_open", "no pause and no cut is ever blocked"),
     (
         "nothing_is_written_to_an_odd_account",
         "nothing is written while currency or zone are not those of the plan",
+    ),
+    (
+        "one_test_at_a_time",
+        "no test begins while a challenger of another climb of the account is on",
     ),
     // Identity
     ("one_object_per_write", "one living object per write, and never two that are on"),
@@ -67,6 +71,12 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     ("money_starts_at_one_write", "children are on before their campaign, never after"),
     ("everything_is_created_paused", "creations are PAUSED"),
+    ("what_we_create_carries_its_marker", "the name of a creation ends in the key of its write"),
+    ("an_op_key_belongs_to_one_action", "no two actions of all plans have the same key"),
+    (
+        "an_object_comes_of_its_own_write",
+        "a write is bound to what its own request made, to nothing else",
+    ),
     // Order and authority
     (
         "intent_and_audit_precede_the_send",
@@ -88,6 +98,16 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     (
         "lower_before_raise",
         "within a plan a raise waits until every earlier cut has been read back",
+    ),
+    ("a_recorded_no_is_true", "what is recorded as refused or absent has changed nothing at Meta"),
+    ("a_failed_plan_sends_nothing_more", "after a refused write nothing of its plan leaves"),
+    (
+        "an_open_breaker_lets_only_cuts_out",
+        "after three refusals in a row, two lost answers in an hour or a contradiction only cuts leave",
+    ),
+    (
+        "autonomy_waits_for_a_person",
+        "after a failure of its own the policy approves nothing before a person lifts it",
     ),
     ("a_dead_agent_sends_nothing", "no request comes from an earlier life"),
     ("nothing_is_sent_while_stopped", "the kill switch is heard before every send"),
@@ -114,6 +134,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "decisions_stand_on_evidence",
         "a decision names evidence that is stored under the hash of its bytes",
     ),
+    ("decisions_rest_on_closed_days", "no day counts as complete before it has settled"),
     ("audit_bodies_are_json", "audit bodies are JSON"),
     ("no_secret_is_recorded", "no record holds a secret"),
     // Life
@@ -131,6 +152,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     (
         "verdicts_come_at_looks",
         "a verdict comes at a scheduled look, at the end of the authorised time, or by stop-loss and command",
+    ),
+    ("the_stop_loss_ends_a_test", "no test goes on past its stop-loss"),
+    (
+        "a_spoiled_test_has_no_verdict",
+        "a test whose budgets or switches somebody else moved is judged only after a person said so",
     ),
     ("a_climb_ends_in_spite_of_crashes", "a climb ends whatever crashes"),
     ("a_story_repeats", "the same seed gives the same story"),

@@ -11,6 +11,9 @@ use crate::{
     sandbox::{LedgerDay, Standing},
 };
 
+/// A clock further off than this makes days and deadlines doubtful, in milliseconds.
+const MOST_SKEW_MS: i64 = 120_000;
+
 /// Sum of the daily budgets that are on, in minor units.
 pub fn daily(world: &[Standing]) -> i64 {
     world.iter().filter(|o| o.kind == "campaign" && o.is_on()).map(|c| daily_of(world, c)).sum()
@@ -35,8 +38,10 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
         let day = zone.map(|z| z.day_of(leaving.now));
         let blackout = witness.mandate.policy.as_ref().zip(day);
         let blackout = blackout.and_then(|(p, day)| Some(p.blackout_on(day)?.0.to_owned()));
+        let skew = witness.skew_ms;
         let why = match (doubt, leaving.account_status, blackout) {
             (Some(key), ..) => Some(format!("write {key} is in doubt")),
+            _ if skew.abs() > MOST_SKEW_MS => Some(format!("the clock is {skew} ms off")),
             (None, 1, None) => None,
             (None, 1, Some(name)) => Some(format!("blackout {name}")),
             (None, status, _) => Some(format!("the account's status is {status}")),
@@ -47,11 +52,25 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
         let total = filed.plan.money.extra_total.minor();
         if filed.plan.kind == PlanKind::Activate && total > 0 {
             findings.extend(unbound(witness, leaving, total));
+            findings.extend(beside(witness, leaving, filed.plan.climb.as_str()));
         }
     }
     for (name, what) in findings {
         witness.accuse(name, what);
     }
+}
+
+/// A test of another climb that runs already.
+fn beside(witness: &Witness, leaving: Leaving<'_>, own: &str) -> Option<Finding> {
+    let others = witness.books.climbs.iter().filter(|(id, _)| *id != own);
+    let tests = others.filter_map(|(id, climb)| match &climb.state {
+        State::Warming { test } | State::Comparing { test } => Some((id, &test.challenger)),
+        _ => None,
+    });
+    let on = |id: &str| leaving.world.iter().any(|o| o.id == id && o.is_on());
+    let mut tests = tests.filter(|(_, challenger)| on(challenger.as_str()));
+    let (id, challenger) = tests.next()?;
+    Some(("one_test_at_a_time", format!("{own} begins while {challenger} of {id} is on")))
 }
 
 /// Why Meta itself would not end the challenger within the total.

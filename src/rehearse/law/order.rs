@@ -9,10 +9,11 @@ use super::super::{
 use crate::{
     app::reconcile,
     domain::{
-        Moment, Status,
-        plan::{Action, Aspect, Op, PlanKind},
-        write_log::Entry,
+        HOUR_MS, Moment, Status,
+        plan::{AUTONOMOUS, Action, Aspect, Op, PlanKind},
+        write_log::{Entry, WriteStatus},
     },
+    ports::Record,
     sandbox::Standing,
 };
 
@@ -80,6 +81,18 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, plan: 
         witness
             .accuse("an_edit_names_one_object", format!("{} {}", template.method, template.path));
     }
+    if !lowers_by(witness, op_key)
+        && let Some(why) = witness.breaker.open()
+    {
+        let what = format!("{} {} after {why}", template.method, template.path);
+        witness.accuse("an_open_breaker_lets_only_cuts_out", what);
+    }
+    let of_plan = witness.books.writes.iter().filter(|(_, w)| w.plan == plan);
+    let refused = of_plan.filter(|(_, w)| w.status() == Some(WriteStatus::Refused));
+    if let Some(key) = refused.map(|(key, _)| key.clone()).next() {
+        let what = format!("{} after {key} of plan {plan} was refused", template.path);
+        witness.accuse("a_failed_plan_sends_nothing_more", what);
+    }
     if *leaving.account != witness.mandate.account {
         let (currency, zone) = leaving.account;
         let what = format!("{} while the account shows {currency} {zone}", template.path);
@@ -94,6 +107,101 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, plan: 
     }
     for (name, what) in findings {
         witness.accuse(name, what);
+    }
+}
+
+/// True for a write after which no more can be spent than before.
+fn lowers_by(witness: &Witness, op_key: &str) -> bool {
+    let Some((filed, action)) = witness.books.action_of(op_key) else { return false };
+    let removes = filed.plan.kind.only_lowers() && action.op.removes();
+    lowers(action) || removes || matches!(&action.op, Op::SetDailyBudget { .. }) && !raises(action)
+}
+
+/// What the circuit breaker has to go by.
+#[derive(Debug, Clone, Default)]
+pub struct Breaker {
+    /// When what happened: 0 done, 1 refused, 2 nobody knew, 3 a read says otherwise.
+    seen: Vec<(Moment, u8)>,
+    closed: Option<Moment>,
+}
+
+impl Breaker {
+    /// Why only cuts may leave, if that is so.
+    pub fn open(&self) -> Option<&'static str> {
+        let mut news: Vec<(Moment, u8)> = self.seen.clone();
+        news.retain(|(at, _)| self.closed.is_none_or(|closed| *at > closed));
+        news.sort_unstable();
+        let refused: Vec<bool> =
+            news.iter().filter(|(_, k)| *k < 2).map(|(_, k)| *k == 1).collect();
+        let lost: Vec<Moment> = news.iter().filter(|(_, k)| *k == 2).map(|(at, _)| *at).collect();
+        if news.iter().any(|(_, k)| *k == 3) {
+            return Some("a read that contradicts a write");
+        }
+        if refused.windows(3).any(|w| w.iter().all(|refused| *refused)) {
+            return Some("three refusals in a row");
+        }
+        let near = lost.windows(2).any(|w| w[1].since(w[0]) < HOUR_MS);
+        near.then_some("two lost answers within an hour")
+    }
+}
+
+/// Judges and remembers one record that became durable.
+pub fn entered(witness: &mut Witness, record: &Record) {
+    match record {
+        Record::Entry { op_key, at, entry, object } => {
+            let kind = match entry {
+                Entry::Succeeded | Entry::FoundApplied => Some(0),
+                Entry::Refused => Some(1),
+                Entry::OutcomeUnknown => Some(2),
+                Entry::Started | Entry::FoundAbsent => None,
+            };
+            witness.breaker.seen.extend(kind.map(|kind| (*at, kind)));
+            outcome(witness, op_key.as_str(), *entry);
+            if let Some(object) = object {
+                bound(witness, op_key.as_str(), object.as_str());
+            }
+        }
+        Record::Audit { at, kind, body } => match kind.as_str() {
+            "write_contradicted" => witness.breaker.seen.push((*at, 3)),
+            "breaker_closed" => witness.breaker.closed = Some(*at),
+            "lifted" => {
+                witness.breaker.closed = Some(*at);
+                witness.distrusted = false;
+            }
+            "breaker_opened" => {
+                // Lost answers are the line's fault.
+                let body: Value = serde_json::from_slice(body).unwrap_or_default();
+                witness.distrusted |= !body_text(&body, "why").contains("no answer");
+            }
+            "pacing_breach" => witness.distrusted = true,
+            _ => {}
+        },
+        Record::Approval(yes) if yes.by == AUTONOMOUS && witness.distrusted => {
+            let what = format!("plan {} is approved by {AUTONOMOUS}", yes.plan);
+            witness.accuse("autonomy_waits_for_a_person", what);
+        }
+        _ => {}
+    }
+}
+
+/// A recorded no is a no, unless reads lag for longer than is waited for, or people undid what was done.
+fn outcome(witness: &mut Witness, op_key: &str, entry: Entry) {
+    let no = entry == Entry::Refused || entry == Entry::FoundAbsent && !witness.blind;
+    let Some(write) = witness.books.writes.get(op_key) else { return };
+    let people = witness.people.touched.keys().any(|(id, _)| *id == write.request.path)
+        || witness.people.markers.contains(op_key);
+    if no && !people && witness.happened.contains(op_key) {
+        let what = format!("{op_key} ({}) is {}", write.action, entry.as_str());
+        witness.accuse("a_recorded_no_is_true", what);
+    }
+}
+
+fn bound(witness: &mut Witness, op_key: &str, object: &str) {
+    // Studies stand in no inventory.
+    let other = witness.made.get(object).is_some_and(|maker| maker != op_key);
+    if other || witness.people.made.contains(object) {
+        let what = format!("{op_key} is bound to {object}");
+        witness.accuse("an_object_comes_of_its_own_write", what);
     }
 }
 

@@ -14,16 +14,36 @@ use super::{
     },
     Finding, order,
 };
-use crate::ports::Record;
+use crate::{
+    domain::{DAY_MS, Moment, Zone, decide::rule_of},
+    ports::{
+        Record,
+        store::{DecisionRow, PlanRow},
+    },
+};
 
 /// The part of evidence that is looked at.
 #[derive(Deserialize)]
 struct Days {
     days: Vec<DayOf>,
+    #[serde(default)]
+    now: Option<Moment>,
 }
 #[derive(Deserialize)]
 struct DayOf {
     d: String,
+    #[serde(default)]
+    ok: bool,
+}
+
+/// A day that counts as complete although it had not settled when the evidence was gathered.
+fn open_day(witness: &Witness, read: &Days) -> Option<String> {
+    let settle_ms = witness.mandate.policy.as_ref()?.compare.settle_ms;
+    let zone: Zone = witness.mandate.account.1.parse().ok()?;
+    let now = read.now?;
+    let last = read.days.iter().rfind(|day| day.ok)?;
+    let end = zone.end_of(last.d.parse().ok()?);
+    (now.since(end) < settle_ms).then(|| last.d.clone())
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -44,14 +64,16 @@ pub fn entered(witness: &mut Witness, record: &Record) {
             }
         }
         Record::Audit { kind, body, .. } => audited(witness, kind, body),
-        Record::Plan(row) if witness.mandate.secrets.iter().any(|s| holds(&row.bytes, s)) => {
-            witness.accuse("no_secret_is_recorded", format!("plan {}", row.hash));
-        }
+        Record::Plan(row) => planned(witness, row),
         Record::Evidence { hash, bytes, .. } => {
             if digest(bytes) != *hash {
                 witness.accuse("decisions_stand_on_evidence", format!("{hash} is another's"));
             }
-            let days = serde_json::from_slice::<Days>(bytes).map(|d| d.days).unwrap_or_default();
+            let read = serde_json::from_slice::<Days>(bytes).ok();
+            if let Some(day) = read.as_ref().and_then(|read| open_day(witness, read)) {
+                witness.accuse("decisions_rest_on_closed_days", format!("{day} of {hash}"));
+            }
+            let days = read.map(|read| read.days).unwrap_or_default();
             if !days.is_sorted_by(|a, b| a.d < b.d) {
                 witness.accuse("each_day_counts_once", hash.clone());
             }
@@ -65,14 +87,68 @@ pub fn entered(witness: &mut Witness, record: &Record) {
             if known.is_some() {
                 witness.accuse("decisions_are_written_once", row.id.to_string());
             }
-            if let Ok(doc) = serde_json::from_slice::<Value>(&row.doc)
-                && let Some(what) = unscheduled(&doc)
-            {
-                witness.accuse("verdicts_come_at_looks", format!("{}: {what}", row.id));
+            if let Ok(doc) = serde_json::from_slice::<Value>(&row.doc) {
+                if let Some(what) = unscheduled(&doc) {
+                    witness.accuse("verdicts_come_at_looks", format!("{}: {what}", row.id));
+                }
+                if let Some(what) = past_stop_loss(witness, &doc) {
+                    witness.accuse("the_stop_loss_ends_a_test", format!("{}: {what}", row.id));
+                }
+                if let Some(what) = spoiled(witness, row, &doc) {
+                    witness.accuse("a_spoiled_test_has_no_verdict", format!("{}: {what}", row.id));
+                }
             }
         }
         _ => {}
     }
+}
+
+/// Judges a plan as filed.
+fn planned(witness: &mut Witness, row: &PlanRow) {
+    if witness.mandate.secrets.iter().any(|s| holds(&row.bytes, s)) {
+        witness.accuse("no_secret_is_recorded", format!("plan {}", row.hash));
+    }
+    let own = witness.books.plans.get(row.hash.as_str()).into_iter();
+    let mut keys: Vec<&str> =
+        own.flat_map(|p| &p.plan.actions).map(|a| a.op_key.as_str()).collect();
+    keys.sort_unstable();
+    let twice = keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let others = witness.books.plans.iter().filter(|(hash, _)| *hash != row.hash.as_str());
+    let mut others = others.flat_map(|(_, p)| &p.plan.actions).map(|a| a.op_key.as_str());
+    let again = || others.find(|key| keys.binary_search(key).is_ok());
+    if let Some(key) = twice.or_else(again).map(str::to_owned) {
+        let what = format!("{key} of {} plan {}", row.kind.as_str(), row.hash);
+        witness.accuse("an_op_key_belongs_to_one_action", what);
+    }
+}
+
+/// A test that goes on although its own meters are past their limits.
+fn past_stop_loss(witness: &Witness, doc: &Value) -> Option<String> {
+    let rule = rule_of(witness.mandate.policy.as_ref()?).stop_loss?;
+    let meter = &doc["meter"];
+    let number = |name: &str| meter[name].as_f64();
+    let (excess, limit, evidence) = (number("excess_spend")?, number("limit")?, number("e_value")?);
+    let over = evidence >= rule.e_value || limit > 0.0 && excess >= limit;
+    let goes_on = matches!(doc["next"]["state"]["is"].as_str()?, "warming" | "comparing");
+    (over && goes_on && meter["days"].as_i64()? >= rule.from_day)
+        .then(|| format!("{excess:.0} of {limit:.0} lost, evidence {evidence:.1}"))
+}
+
+/// A verdict on a test in which somebody else moved something a day or more ago, and nobody has returned it since.
+fn spoiled(witness: &Witness, row: &DecisionRow, doc: &Value) -> Option<String> {
+    let test = &doc["next"]["state"]["test"];
+    let verdict = doc["next"]["state"]["verdict"].as_str().filter(|v| *v != "aborted")?;
+    if doc["trail"].as_array()?.len() < 2 || test["route"]["kind"] == "placement" {
+        return None;
+    }
+    let begun = Moment::from_millis(test["activated"].as_i64()?);
+    let told = witness.books.commands.get(row.climb.as_str());
+    let arms = [doc["next"]["incumbent"].as_str()?, test["challenger"].as_str()?];
+    let moved = arms.iter().filter_map(|id| Some((*id, *witness.people.moved.get(*id)?)));
+    let late =
+        |at: Moment| at > begun && row.at.since(at) >= DAY_MS && told.is_none_or(|t| *t < at);
+    let (id, at) = moved.into_iter().find(|(_, at)| late(*at))?;
+    Some(format!("{verdict} although campaign {id} was changed at {at}"))
 }
 
 fn audited(witness: &mut Witness, kind: &str, body: &[u8]) {
@@ -191,6 +267,39 @@ mod tests {
         assert_eq!(secret, ["no_secret_is_recorded"]);
         let bare = Record::Audit { at: AT, kind: "write_ended".into(), body: b"{".to_vec() };
         assert_eq!(found(|w| w.committed(&[bare])), ["audit_bodies_are_json"]);
+    }
+
+    #[test]
+    fn an_open_day_a_stop_loss_unheard_and_a_spoiled_verdict_are_named() {
+        let policy = || Some(crate::config::from_toml("", &[]).unwrap().policy.clone());
+        let now = Moment::from_millis(0).plus(DAY_MS * 100);
+        let zone: Zone = "Europe/Berlin".parse().unwrap();
+        let days = |ago: i64| {
+            let day = zone.day_of(now).plus(-ago).to_string();
+            evidence(&json!({"now": now.millis(), "days": [{"d": day, "ok": true}]}))
+        };
+        let judged = |ago: i64| {
+            found(|w| {
+                w.mandate.policy = policy();
+                w.committed(&[days(ago)]);
+            })
+        };
+        assert_eq!(judged(2), ["decisions_rest_on_closed_days"]);
+        assert!(judged(9).is_empty());
+        let mut w = Witness::default();
+        w.mandate.policy = policy();
+        let meter = json!({"excess_spend": 9.0, "limit": 8.0, "e_value": 1.0, "days": 30});
+        let goes_on = |is: &str| json!({"meter": meter, "next": {"state": {"is": is}}});
+        assert!(past_stop_loss(&w, &goes_on("comparing")).is_some());
+        assert!(past_stop_loss(&w, &goes_on("judged")).is_none());
+        let verdict = json!({"trail": ["comparing", "judged"], "next": {"incumbent": "1", "state": {
+            "is": "judged", "verdict": "stay",
+            "test": {"activated": 0, "challenger": "2", "route": {"kind": "climb"}}}}});
+        let Record::Decision(row) = decision(&verdict, "aa") else { unreachable!() };
+        let row = DecisionRow { at: now, ..row };
+        assert!(spoiled(&w, &row, &verdict).is_none());
+        w.people.moved.insert("2".to_owned(), Moment::from_millis(5));
+        assert!(spoiled(&w, &row, &verdict).is_some());
     }
 
     #[test]

@@ -342,3 +342,122 @@ fn a_raise_on_a_disabled_account_is_named() {
     });
     assert_eq!(found, ["no_raise_while_unsure"]);
 }
+
+#[test]
+fn a_second_test_beside_a_running_one_is_named() {
+    let activate = plan(PlanKind::Activate, vec![switch("campaign", "1", Status::Active)], 500);
+    let off = Standing { status: "PAUSED".to_owned(), ..on("1", 900) };
+    let running = standing("campaign", "9", "ACTIVE");
+    let beside = sent(&activate, "campaign", &[off, running], |w| {
+        let mut other = climb(State::Warming { test: test(100) });
+        if let Record::Climb(row) = &mut other {
+            row.id = ClimbId::new("other").unwrap();
+        }
+        w.committed(&[other]);
+    });
+    assert!(beside.contains(&"one_test_at_a_time"), "{beside:?}");
+}
+
+#[test]
+fn a_key_of_two_actions_is_named() {
+    let once = plan(PlanKind::End, vec![switch("pause", "1", Status::Paused)], 0);
+    let mut again = once.clone();
+    again.title = "another".to_owned();
+    let twice = vec![switch("pause", "1", Status::Paused), switch("pause", "2", Status::Paused)];
+    let found = found(|w| {
+        file(w, &once);
+        file(w, &again);
+    });
+    assert_eq!(found, ["an_op_key_belongs_to_one_action"]);
+    let within = super::tests::found(|w| {
+        file(w, &plan(PlanKind::End, twice, 0));
+    });
+    assert_eq!(within, ["an_op_key_belongs_to_one_action"]);
+}
+
+#[test]
+fn a_name_without_its_marker_and_a_no_that_was_a_yes_are_named() {
+    let op = Op::CreateCampaign {
+        source: CampaignId::new("1").unwrap(),
+        name: "x".to_owned(),
+        daily_budget: None,
+        spend_cap: None,
+        fields: crate::domain::Fields::default(),
+    };
+    let clone = plan(PlanKind::Clone, vec![act("campaign", op)], 0);
+    let created = found(|w| {
+        let hash = file(w, &clone);
+        let request = begin(w, &clone, &hash, "campaign", AT);
+        send(w, &request, &[]);
+        w.applied(AT, &[], &[standing("campaign", "9", "PAUSED")]);
+        let link = audit("write_ended", &json!({"op_key": "CAMPAIGN", "outcome": "refused"}));
+        w.committed(&[entry("CAMPAIGN", Entry::Refused), link]);
+    });
+    assert!(created.contains(&"what_we_create_carries_its_marker"), "{created:?}");
+    assert!(created.contains(&"a_recorded_no_is_true"), "{created:?}");
+}
+
+#[test]
+fn a_write_after_a_refusal_or_through_an_open_breaker_is_named() {
+    let shift = plan(
+        PlanKind::Shift,
+        vec![budget("cut", "1", 900, 800), budget("raise", "2", 900, 1_000)],
+        0,
+    );
+    let refused = |n: usize| {
+        sent(&shift, "raise", &[on("2", 900)], |w| {
+            let hash = w.books.plans.keys().next().cloned().unwrap_or_default();
+            begin(w, &shift, &hash, "cut", AT);
+            let link = audit("write_ended", &json!({"op_key": "CUT", "outcome": "refused"}));
+            w.committed(&[entry("CUT", Entry::Refused), link]);
+            for _ in 1..n {
+                super::order::entered(w, &entry("CUT", Entry::Refused));
+            }
+        })
+    };
+    assert!(refused(1).contains(&"a_failed_plan_sends_nothing_more"), "{:?}", refused(1));
+    assert!(!refused(2).contains(&"an_open_breaker_lets_only_cuts_out"), "{:?}", refused(2));
+    assert!(refused(3).contains(&"an_open_breaker_lets_only_cuts_out"), "{:?}", refused(3));
+}
+
+#[test]
+fn the_policys_yes_after_a_failure_is_named_until_a_person_lifts_it() {
+    let end = plan(PlanKind::End, vec![switch("pause", "1", Status::Paused)], 0);
+    let yes = |hash: &str| {
+        let mut yes = approved(hash, true);
+        if let Record::Approval(yes) = &mut yes {
+            yes.by = crate::domain::plan::AUTONOMOUS.to_owned();
+        }
+        yes
+    };
+    let after = |lifted: bool| {
+        found(|w| {
+            let hash = file(w, &end);
+            let why = json!({"why": "Meta refused three writes in a row"});
+            w.committed(&[audit("breaker_opened", &why)]);
+            if lifted {
+                w.committed(&[audit("lifted", &json!({}))]);
+            }
+            w.committed(&[yes(&hash)]);
+        })
+    };
+    assert_eq!(after(false), ["autonomy_waits_for_a_person"]);
+    assert!(after(true).is_empty());
+}
+
+#[test]
+fn an_object_of_another_write_or_of_a_person_is_named() {
+    let bound = |by: fn(&mut Witness)| {
+        found(|w| {
+            by(w);
+            let object = Some("9".parse().unwrap());
+            let record =
+                Record::Entry { op_key: key("K"), at: AT, entry: Entry::FoundApplied, object };
+            super::order::entered(w, &record);
+        })
+    };
+    let name = "an_object_comes_of_its_own_write";
+    assert_eq!(bound(|w| drop(w.made.insert("9".into(), "L".into()))), [name]);
+    assert_eq!(bound(|w| w.people.made.extend(["9".to_owned()])), [name]);
+    assert!(bound(|w| drop(w.made.insert("9".into(), "K".into()))).is_empty());
+}
