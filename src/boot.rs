@@ -7,6 +7,7 @@ pub mod custody;
 mod history;
 pub mod login;
 mod restore;
+pub mod seal;
 
 pub use history::{BACKUPS, History, anchor_file, prove};
 pub use restore::{RESTORED, Restored, restore};

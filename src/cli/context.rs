@@ -36,7 +36,9 @@ pub struct Context {
 pub fn read_config(args: &Args) -> Result<Config, Failure> {
     let beside = args.dir.as_ref().map(|dir| dir.join("config.toml")).filter(|p| p.is_file());
     let path = args.config.clone().or(beside);
-    Ok(config::load(path.as_deref(), &config::environment())?)
+    let mut config = config::load(path.as_deref(), &config::environment())?;
+    config.accounts.iter_mut().for_each(boot::seal::hold_back);
+    Ok(config)
 }
 
 /// Reads the configuration and picks the account.

@@ -64,6 +64,7 @@ pub(super) fn policy(read: &Reader<'_>) -> Result<Policy, ConfigError> {
         protect: protect(read)?,
         marker_prefix: marker(read)?,
         lines: lines(read)?,
+        unrehearsed: false,
     })
 }
 

@@ -105,6 +105,10 @@ choice! {
     }
 }
 
+/// Why an autonomous agent asks a person all the same.
+const UNREHEARSED: &str = "this build is not the one that passed its rehearsals, so a person approves each plan; build \
+     the released source, or rehearse this one (`rungwise rehearse --seal`)";
+
 /// Everything decisions need, validated as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -150,6 +154,9 @@ pub struct Policy {
     pub marker_prefix: String,
     /// Which campaigns are managed.
     pub lines: Lines,
+    /// The program is not the one that was rehearsed and may not act alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrehearsed: bool,
 }
 
 /// What may be spent. All amounts are of one currency, the account's.
@@ -416,6 +423,9 @@ impl Policy {
     pub fn effective_mode(&self) -> (Mode, Option<&'static str>) {
         if self.limits.is_none() && !matches!(self.mode, Mode::Observe) {
             return (Mode::Observe, Some("no limits are configured, so Rungwise only observes"));
+        }
+        if self.unrehearsed && matches!(self.mode, Mode::Autonomous) {
+            return (Mode::Supervised, Some(UNREHEARSED));
         }
         if bug(Bug::ProposeWrites) && self.mode == Mode::Propose {
             return (Mode::Autonomous, None);
