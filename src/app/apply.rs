@@ -248,7 +248,7 @@ where
         let kind = self.plan().kind;
         let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
         let zone = zone.unwrap_or_else(Zone::utc);
-        let moved = facts::movements(desk.store, now).await?;
+        let moved = facts::movements(desk.store, desk.policy, now).await?;
         let moved_at: Vec<Moment> = moved.iter().map(|m| m.movement.at).collect();
         let object = self.moves.as_ref().and_then(|m| m.object.as_ref());
         let changes = facts::changes(&moved, object);

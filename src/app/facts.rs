@@ -17,13 +17,17 @@ use crate::{
             steps::Change,
         },
         plan::{Action, Bindings, ObjectKind, Op},
+        policy::Policy,
         write_log::WriteStatus,
     },
     ports::{MetaRead, Record, Store, StoreError},
 };
 
-/// How far back movements matter: seven days of change rates and a calendar week, with a margin.
-const LOOK_BACK_MS: i64 = 9 * DAY_MS;
+/// How far back movements matter: seven days of change rates and a calendar week, with a margin, and as far as the
+/// policy keeps raises apart.
+fn look_back_ms(policy: &Policy) -> i64 {
+    (9 * DAY_MS).max(policy.shifting.gap_ms)
+}
 
 /// A movement of the last days and where its write stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,11 +165,11 @@ pub fn effect(action: &Action, bindings: &Bindings, trees: &[Tree], now: Moment)
 }
 
 /// The movements of the last days, oldest first.
-pub async fn movements<S: Store>(store: &S, now: Moment) -> Result<Vec<Moved>> {
-    let mut moved = Vec::new();
+pub async fn movements<S: Store>(store: &S, policy: &Policy, now: Moment) -> Result<Vec<Moved>> {
+    let (mut moved, back) = (Vec::new(), look_back_ms(policy));
     for intent in store.intents(None).await? {
         let begun = intent.entries.iter().map(|(at, _)| *at).max().unwrap_or(intent.at);
-        if intent.creates.is_some() || now.since(begun) > LOOK_BACK_MS {
+        if intent.creates.is_some() || now.since(begun) > back {
             continue;
         }
         let Some(text) = store.note(&note_key(&intent.op_key)).await? else { continue };

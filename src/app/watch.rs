@@ -67,7 +67,7 @@ async fn pacing<S: Store, R: MetaRead, C: Clock>(
     done: &mut Watched,
 ) -> Result<()> {
     let (now, zone) = (desk.clock.now(), &account.zone);
-    let moved = facts::movements(desk.store, now).await?;
+    let moved = facts::movements(desk.store, desk.policy, now).await?;
     let ids: Vec<CampaignId> = trees.iter().map(|t| t.campaign.id.clone()).collect();
     let delivered = facts::delivered(desk, &ids, now, zone).await?;
     let pots = facts::pots(trees, &moved, &delivered, now, zone);

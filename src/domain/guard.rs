@@ -292,8 +292,8 @@ pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
 /// Even a cut waits when Meta would block the ad set for one more change; a pause never waits.
 fn few_changes(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     match (&action.op, facts.movement) {
-        (Op::SetDailyBudget { .. }, Some(m)) => {
-            steps::allow(m.from, m.to, 0, None, facts.changes, facts.now).map_err(Blocked::Step)
+        (Op::SetDailyBudget { .. }, Some(_)) => {
+            steps::calm(facts.changes, facts.now).map_err(Blocked::Step)
         }
         _ => Ok(()),
     }
@@ -391,9 +391,8 @@ fn within_steps(
     if !matches!(action.op, Op::SetDailyBudget { .. }) {
         return Ok(());
     }
-    let bp = facts.policy.shifting.step_bp;
-    let max_step = limits.max_step.map(Money::minor);
-    steps::allow(movement.from, movement.to, bp, max_step, facts.changes, facts.now)
+    let (policy, max_step) = (&facts.policy.shifting, limits.max_step.map(Money::minor));
+    steps::allow(movement.from, movement.to, policy, max_step, facts.changes, facts.now)
         .map_err(Blocked::Step)
 }
 

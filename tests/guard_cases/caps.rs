@@ -272,6 +272,24 @@ fn a_raise_is_held_to_its_step_and_a_cut_is_not() {
 }
 
 #[test]
+fn a_raise_that_came_late_moves_the_next_one() {
+    let mut case = Case {
+        kind: PlanKind::Shift,
+        movement: Some((1_000, 1_200)),
+        budget: Some((1_000, 1_200)),
+        ..Case::new()
+    };
+    let gap = case.policy.shifting.gap_ms;
+    assert!(gap >= 48 * HOUR_MS);
+    case.changes = vec![(gap - 1, 900, 1_000)];
+    let soon = case.ask(&budget(1_200));
+    assert!(matches!(soon, Err(Blocked::Step(TooMuch::RaisedTooSoon { .. }))), "{soon:?}");
+    assert!(soon.expect_err("blocked").passes_with_time());
+    case.changes = vec![(gap, 900, 1_000)];
+    assert_eq!(case.ask(&budget(1_200)), Ok(()));
+}
+
+#[test]
 fn budgets_that_were_moved_about_today_wait_for_tomorrow() {
     // Two campaigns of half the cap each; one was cut at noon, and the other is to be raised by the same money.
     let day = Moment::from_millis(MONDAY);

@@ -77,6 +77,7 @@ impl Case {
         let rng = &mut dice(seed);
         let mut policy = policy.clone();
         policy.mode = if odds(rng, 95) { Mode::Supervised } else { Mode::Propose };
+        policy.shifting.max_steps_per_week = rng.random_range(1..=3);
         let kinds = [PlanKind::Activate, PlanKind::Shift, PlanKind::Split, PlanKind::End];
         let kind = *kinds.choose(rng).expect("some");
         let from = rng.random_range(1..7_000);
@@ -104,8 +105,8 @@ impl Case {
         };
         let mut moved = busy(rng, HOUR_MS, policy.writes.per_hour);
         moved.extend(busy(rng, DAY_MS, policy.writes.per_day));
-        let ages =
-            [HOUR_MS - 1, HOUR_MS, DAY_MS - 1, DAY_MS, 3 * DAY_MS, 7 * DAY_MS - 1, 7 * DAY_MS];
+        let ages = [HOUR_MS, DAY_MS, 2 * DAY_MS, 7 * DAY_MS];
+        let ages = ages.map(|ms| [ms - 1, ms]).concat();
         let count = if odds(rng, 50) { 0 } else { rng.random_range(1..5) };
         let changes = (0..count).map(|_| {
             let base = [from, from * 2 / 3, from * 4 / 5, movement.to * 2 / 3 + 1];
@@ -204,6 +205,11 @@ impl Case {
             && (self.total == 0 || self.regret <= 10_000)
             && (!tested || self.worst.is_some_and(|worst| worst <= self.total))
             && m.after + self.others.iter().sum::<i64>() <= 10_000;
+        let raised = |than: i64| {
+            let raises = self.changes.iter().filter(|(_, from, to)| to > from);
+            younger(&mut raises.map(|(ago, ..)| *ago), than)
+        };
+        let weekly = usize::try_from(self.policy.shifting.max_steps_per_week).expect("few");
         let step = || {
             let by = m.to - m.from;
             let most = self.policy.limits.and_then(|l| l.max_step).map_or(i64::MAX, Money::minor);
@@ -213,6 +219,8 @@ impl Case {
                 && by <= most
                 && changed(DAY_MS) == 0
                 && changed(7 * DAY_MS) < 3
+                && raised(2 * DAY_MS) == 0
+                && raised(7 * DAY_MS) < weekly
                 && m.to * 2 <= base.min(m.from) * 3
         };
         let moved = |than: i64| younger(&mut self.moved.iter().copied(), than);

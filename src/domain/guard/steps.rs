@@ -2,7 +2,7 @@
 //!
 //! Small, rare steps keep an ad set out of the learning phase, and bound what any mistake of ours can cost.
 
-use crate::domain::{DAY_MS, HOUR_MS, Moment};
+use crate::domain::{DAY_MS, HOUR_MS, Moment, policy::Shifting};
 use crate::planted::{Bug, bug};
 
 /// The largest raise in basis points of the present budget, whatever the policy says.
@@ -60,11 +60,23 @@ pub enum TooMuch {
         /// The last change.
         last: Moment,
     },
+    /// The last raise of the same budget is nearer than the policy allows.
+    #[error(
+        "the same budget was raised at {last}; {hours} hours between two raises (shifting.gap)"
+    )]
+    RaisedTooSoon {
+        /// The last raise.
+        last: Moment,
+        /// The distance asked for, in hours.
+        hours: i64,
+    },
     /// Too many in seven days.
-    #[error("{count} changes of the same budget in seven days; {MAX_WEEK_CHANGES} at most")]
+    #[error("{count} changes of the same budget in seven days; {most} at most")]
     TooOften {
         /// How many.
         count: usize,
+        /// How many are allowed.
+        most: usize,
     },
     /// Too much growth in seven days.
     #[error("{to} minor units would be over {most}, half more than seven days ago")]
@@ -87,7 +99,11 @@ impl TooMuch {
     pub const fn passes_with_time(&self) -> bool {
         matches!(
             self,
-            Self::TooSoon { .. } | Self::TooOften { .. } | Self::TooFast { .. } | Self::Hour { .. }
+            Self::TooSoon { .. }
+                | Self::RaisedTooSoon { .. }
+                | Self::TooOften { .. }
+                | Self::TooFast { .. }
+                | Self::Hour { .. }
         )
     }
 }
@@ -105,27 +121,37 @@ pub fn lowered(minor: i64, bp: i64) -> i64 {
     minor.saturating_sub(i64::try_from(less).unwrap_or(0))
 }
 
+/// Changes within the last `ms`.
+fn within(changes: &[Change], now: Moment, ms: i64) -> impl Iterator<Item = &Change> {
+    changes.iter().filter(move |c| now.since(c.at) < ms)
+}
+
+/// May one budget be changed at all now, in whatever direction?
+pub fn calm(changes: &[Change], now: Moment) -> Result<(), TooMuch> {
+    let count = within(changes, now, HOUR_MS).count();
+    if count >= MAX_HOUR_CHANGES { Err(TooMuch::Hour { count }) } else { Ok(()) }
+}
+
 /// May one budget go from `from` to `to` now, after these `changes` of it?
+///
+/// The distances hold between raises as they were made, not as they were planned: a step that came late moves those
+/// after it.
 pub fn allow(
     from: i64,
     to: i64,
-    policy_bp: i64,
+    policy: &Shifting,
     max_step: Option<i64>,
     changes: &[Change],
     now: Moment,
 ) -> Result<(), TooMuch> {
-    let within = |ms: i64| changes.iter().filter(move |c| now.since(c.at) < ms);
-    let count = within(HOUR_MS).count();
-    if count >= MAX_HOUR_CHANGES {
-        return Err(TooMuch::Hour { count });
-    }
+    calm(changes, now)?;
     if to <= from {
         return Ok(());
     }
     if from <= 0 {
         return Err(TooMuch::Base { from });
     }
-    let bp = policy_bp.clamp(0, MAX_STEP_BP);
+    let bp = policy.step_bp.clamp(0, MAX_STEP_BP);
     let most = raised(from, bp);
     let over = if bug(Bug::StepAtEqual) { to >= most } else { to > most };
     if over && !bug(Bug::AnyStepPasses) {
@@ -135,14 +161,25 @@ pub fn allow(
     if let Some(most) = max_step.filter(|most| by > *most) {
         return Err(TooMuch::Absolute { by, most });
     }
-    if let Some(last) = within(DAY_MS).map(|c| c.at).max().filter(|_| !bug(Bug::StepsDayByDay)) {
+    let daily = bug(Bug::StepsDayByDay);
+    if let Some(last) = within(changes, now, DAY_MS).map(|c| c.at).max().filter(|_| !daily) {
         return Err(TooMuch::TooSoon { last });
     }
-    let count = within(7 * DAY_MS).count();
-    if count >= MAX_WEEK_CHANGES {
-        return Err(TooMuch::TooOften { count });
+    let raises = |ms: i64| within(changes, now, ms).filter(|c| c.to > c.from);
+    if let Some(last) = raises(policy.gap_ms).map(|c| c.at).max().filter(|_| !daily) {
+        return Err(TooMuch::RaisedTooSoon { last, hours: policy.gap_ms.div_euclid(HOUR_MS) });
     }
-    let base = within(7 * DAY_MS).min_by_key(|c| c.at).map_or(from, |c| c.from.min(from));
+    let weekly = usize::try_from(policy.max_steps_per_week).unwrap_or(usize::MAX);
+    for (count, most) in [
+        (within(changes, now, 7 * DAY_MS).count(), MAX_WEEK_CHANGES),
+        (raises(7 * DAY_MS).count(), weekly),
+    ] {
+        if count >= most {
+            return Err(TooMuch::TooOften { count, most });
+        }
+    }
+    let base = within(changes, now, 7 * DAY_MS).min_by_key(|c| c.at);
+    let base = base.map_or(from, |c| c.from.min(from));
     let most = raised(base, MAX_WEEK_BP);
     if to > most {
         return Err(TooMuch::TooFast { to, most });
@@ -154,13 +191,24 @@ pub fn allow(
 mod tests {
     use super::*;
 
+    fn policy(gap_ms: i64, max_steps_per_week: u32) -> Shifting {
+        Shifting { step_bp: 2_000, gap_ms, max_steps_per_week, worsen_margin: 0.15 }
+    }
     fn ask(from: i64, to: i64, changes: &[(i64, i64, i64)]) -> Result<(), TooMuch> {
+        ask_under(&policy(DAY_MS, 3), from, to, changes)
+    }
+    fn ask_under(
+        policy: &Shifting,
+        from: i64,
+        to: i64,
+        changes: &[(i64, i64, i64)],
+    ) -> Result<(), TooMuch> {
         let now = Moment::from_millis(100 * DAY_MS);
         let changes: Vec<Change> = changes
             .iter()
             .map(|(ago, from, to)| Change { at: now.plus(-ago), from: *from, to: *to })
             .collect();
-        allow(from, to, 2_000, Some(1_000_000), &changes, now)
+        allow(from, to, policy, Some(1_000_000), &changes, now)
     }
 
     #[test]
@@ -198,9 +246,26 @@ mod tests {
         assert!(matches!(ask(100, 101, &[(DAY_MS - 1, 99, 100)]), Err(TooMuch::TooSoon { .. })));
         assert_eq!(ask(100, 101, &[(DAY_MS, 99, 100)]), Ok(()));
         let thrice = [(2 * DAY_MS, 99, 100), (4 * DAY_MS, 98, 99), (7 * DAY_MS - 1, 97, 98)];
-        assert!(matches!(ask(100, 101, &thrice), Err(TooMuch::TooOften { count: 3 })));
+        assert!(matches!(ask(100, 101, &thrice), Err(TooMuch::TooOften { count: 3, most: 3 })));
         let older = [(2 * DAY_MS, 99, 100), (4 * DAY_MS, 98, 99), (7 * DAY_MS, 97, 98)];
         assert_eq!(ask(100, 101, &older), Ok(()));
+    }
+
+    #[test]
+    fn raises_keep_the_distance_and_number_of_the_policy_whenever_the_last_one_came() {
+        let gap = 48 * HOUR_MS;
+        let under = |weekly, changes: &[(i64, i64, i64)]| {
+            ask_under(&policy(gap, weekly), 100, 101, changes)
+        };
+        let soon = under(3, &[(gap - 1, 99, 100)]);
+        assert!(matches!(soon, Err(TooMuch::RaisedTooSoon { hours: 48, .. })), "{soon:?}");
+        assert!(soon.is_err_and(|e| e.passes_with_time()));
+        assert_eq!(under(3, &[(gap, 99, 100)]), Ok(()));
+        assert_eq!(under(3, &[(DAY_MS, 101, 100)]), Ok(()), "a cut is no raise");
+        let once = [(6 * DAY_MS, 99, 100)];
+        assert_eq!(under(1, &once), Err(TooMuch::TooOften { count: 1, most: 1 }));
+        assert_eq!(under(2, &once), Ok(()));
+        assert_eq!(under(1, &[(7 * DAY_MS, 99, 100)]), Ok(()));
     }
 
     #[test]
