@@ -247,6 +247,31 @@ proptest! {
     }
 
     #[test]
+    fn an_activation_that_goes_on_midway_is_the_same_one(
+        budgets in prop::collection::vec(500_i64..50_000, 1..5), on in prop::collection::vec(any::<bool>(), 5), split in any::<bool>(),
+    ) {
+        let source = tree(1_000, None, &budgets, 1, true);
+        let mut built = tree(500_000, None, &budgets, 1, false);
+        let state = State::Cloning {
+            route: route(RouteKind::Climb), challenger: Some(built.campaign.id.clone()), rule: None, study: None,
+        };
+        let activate = |built: &Tree| {
+            plan(PlanKind::Activate, &climb(state.clone()), &policy(split), &source, Some(built)).unwrap()
+        };
+        let fresh = activate(&built);
+        for (set, on) in built.adsets.iter_mut().zip(on) {
+            if on { set.status = Status::Active; }
+        }
+        let midway = activate(&built);
+        prop_assert_eq!(&midway.money, &fresh.money);
+        let budgets = |drafted: &DraftPlan| {
+            let test = drafted.test.as_ref().unwrap();
+            (test.incumbent_budget, test.challenger_budget, test.run_rate)
+        };
+        prop_assert_eq!(budgets(&midway), budgets(&fresh));
+    }
+
+    #[test]
     fn a_shift_never_lets_the_sum_of_budgets_rise_and_ends_at_the_run_rate(
         run_rate in 2_000_i64..200_000, split in any::<bool>(), cbo in any::<bool>(),
     ) {

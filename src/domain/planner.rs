@@ -339,8 +339,9 @@ impl Wish<'_> {
         let built = self.built()?;
         let placed = route.kind == RouteKind::Placement;
         let run_rate = self.run_rate()?;
+        // Everything in it will be on, however far an earlier attempt came.
         let challenger_budget = built
-            .daily_budget_when_on()
+            .daily_budget_in_all()
             .ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
         let today = self.zone.day_of(self.now);
         let bound = built.adsets.iter().filter_map(|s| s.end_time).min();

@@ -178,7 +178,18 @@ pub fn scaled(tree: &Tree, total: Money) -> Result<Vec<(AdSetId, Money)>, Refusa
 }
 
 impl Tree {
-    /// The daily budget this tree would have if everything in it were on.
+    /// The daily budget of this tree once everything in it is on: of a challenger that is being turned on, whose parts
+    /// may be on already.
+    pub fn daily_budget_in_all(&self) -> Option<Money> {
+        if self.campaign.daily_budget.is_some() {
+            return self.campaign.daily_budget;
+        }
+        let mut sets = self.adsets.iter();
+        let first = sets.next()?.daily_budget?;
+        sets.try_fold(first, |sum, s| sum.checked_add(s.daily_budget?).ok())
+    }
+    /// The daily budget this tree would have if its campaign were on: of what in it is on, or of everything where nothing
+    /// is.
     pub fn daily_budget_when_on(&self) -> Option<Money> {
         if self.campaign.daily_budget.is_some() {
             return self.campaign.daily_budget;
@@ -186,9 +197,7 @@ impl Tree {
         if live_adsets(self).next().is_some() {
             return self.daily_budget();
         }
-        let mut sets = self.adsets.iter();
-        let first = sets.next()?.daily_budget?;
-        sets.try_fold(first, |sum, s| sum.checked_add(s.daily_budget?).ok())
+        self.daily_budget_in_all()
     }
 }
 
