@@ -30,6 +30,8 @@ const DEMOTED: &str = "demoted";
 const BREAKER: &str = "breaker";
 /// Name of the note of the last shock.
 const SHOCK: &str = "shock";
+/// Notes that stand while a guard rail has taken something, or has once been lifted.
+pub const TAKEN: [&str; 3] = [DEMOTED, BREAKER, SHOCK];
 /// Clocks further apart than this make every day and deadline doubtful.
 const MOST_SKEW_MS: i64 = 120_000;
 

@@ -331,6 +331,9 @@ pub struct Rehearse {
     /// With --crash-points: die at every n-th call or commit only
     #[arg(long, default_value_t = 1, requires = "crash_points")]
     pub every: u64,
+    /// With --crash-points: go on to the end of the climb in every n-th life, even where it stands again where a life without that death stood
+    #[arg(long, default_value_t = 10, requires = "crash_points")]
+    pub whole: u64,
     /// Seed of world, faults and sampling
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -102,17 +102,20 @@ fn table(coverage: &Coverage, out: &Output) -> Said {
 }
 
 fn crash_points(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violation>), Failure> {
-    let plan = CrashPlan { seed: args.seed, every: args.every, pairs: args.pairs };
+    let plan =
+        CrashPlan { seed: args.seed, every: args.every, pairs: args.pairs, whole: args.whole };
     let report = crashes::crashes(plan, |points, pairs| {
         if points.saturating_add(pairs).is_multiple_of(100) {
             out.say(&format!("{points} points, {pairs} pairs"));
         }
     })?;
     let summary = json!({
+        "passes": report.passes,
         "calls": report.calls,
         "commits": report.commits,
         "points": report.points,
         "pairs": report.pairs,
+        "rejoined": report.rejoined,
         "violations": report.violations.len(),
         "seconds": (report.seconds * 10.0).round() / 10.0,
     });

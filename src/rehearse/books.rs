@@ -76,6 +76,8 @@ pub struct Books {
     pub ended: u64,
     /// Person's commands by climb: when the last was given.
     pub commands: BTreeMap<String, Moment>,
+    /// Notes as they stand; an emptied one is none.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// The fields of an audit body.
@@ -152,6 +154,12 @@ impl Books {
             }
             Record::Command(row) => {
                 self.commands.insert(row.subject.clone(), row.at);
+            }
+            Record::Note { key, value } if value.is_empty() => {
+                self.notes.remove(key);
+            }
+            Record::Note { key, value } => {
+                self.notes.insert(key.clone(), value.clone());
             }
             Record::Audit { kind, body, .. } => match kind.as_str() {
                 "write_began" => self.began = self.began.saturating_add(1),

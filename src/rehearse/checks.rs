@@ -35,6 +35,7 @@ pub(super) async fn after_pass(stage: &mut Stage) -> Result<(), RehearsalError> 
     let mut found = law::identity::inventory(&world, &witness.books, people, ours, blind);
     found
         .extend(law::money::totals(&witness, &world, |id| stage.border.world.spent_and_excess(id)));
+    found.extend(law::money::stated(&witness, &world));
     found.extend(law::record::counted(&witness.books, witness.writes()));
     for (name, what) in found {
         witness.accuse(name, what);

@@ -1,42 +1,34 @@
-//! The crash enumerator: one climb from its first plan to its end, with a death at every call and every commit of it.
+//! The crash enumerator: one climb from its first plan to its end, with a death at every call and every commit of it,
+//! and at pairs of them.
 //!
-//! The reference climb is lived once. Before each of its passes the stage is frozen, so that a death in that pass is
-//! rehearsed from there: the copy dies at the point, is started again and lives on to the climb's end.
+//! The reference climb is lived once, and frozen before each of its passes, so that a death in that pass is rehearsed
+//! from there: the copy dies at the point, is started again and lives on, until it stands again where the reference
+//! stood ([`super::rejoin`]) or to the climb's end. For pairs its rests are kept too, and the second death is rehearsed
+//! from them: first and recovery are lived once for all of its seconds.
 
 use std::time::Instant;
 
-use rand::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_pcg::Pcg64Mcg;
 use tokio::runtime::Runtime;
 
 use super::{
-    RehearsalError, Violation, checks,
+    RehearsalError, Violation,
     cores::on_cores,
-    stage::{Frozen, PERSON, Passed, Setting, Stage},
-    tripwire::{Event, Point, Side, Tripwire},
-};
-use crate::{
-    app::commands,
-    domain::{
-        HOUR_MS,
-        climb::{Climb, Command, State},
-        policy::{BudgetMode, Mode},
-    },
-    sandbox::{AdSetSpec, CampaignSpec, Scenario},
+    reference::{Life, Manner, Reference},
+    tripwire::{Event, Point, Side},
 };
 
-/// Passes a climb may take before it counts as not ending.
-const MAX_PASSES: u32 = 90;
 /// Violations after which an enumeration stops.
 const ENOUGH: usize = 20;
-/// Milliseconds from a death to the next life, and between a person's word and the next pass.
-const START_MS: i64 = 1_000;
-/// One death in so many of a pair is followed by a year without any agent; of single points every one is.
-const YEARS_OF_PAIRS: u64 = 10;
+/// One second death in so many comes anywhere in what follows the recovery, and its life is lived to the climb's end.
+const LATER: u64 = 20;
 
 /// What the enumeration came to.
 #[derive(Debug, Default)]
 pub struct CrashReport {
+    /// Passes of the reference climb.
+    pub passes: u64,
     /// Calls of the reference climb.
     pub calls: u64,
     /// Commits of the reference climb.
@@ -45,6 +37,8 @@ pub struct CrashReport {
     pub points: u64,
     /// Pairs of points died at: the second in what follows the first.
     pub pairs: u64,
+    /// Lives that were not gone on with, because they stood again where another life stood.
+    pub rejoined: u64,
     /// What must never happen and did.
     pub violations: Vec<Violation>,
     /// Seconds it took.
@@ -58,17 +52,22 @@ pub struct CrashPlan {
     pub seed: u64,
     /// Every how many points one is died at; 1 = all of them.
     pub every: u64,
-    /// Pairs sampled.
+    /// Pairs sampled: each of those points first, as many different seconds as are wanted.
     pub pairs: u64,
+    /// Every how many lives one is lived to the climb's end in any case; 1 = all of them.
+    pub whole: u64,
 }
 
-/// Where a death is rehearsed: the pass it falls into, and the points.
-#[derive(Debug, Clone)]
-struct Attempt {
+/// A death in a pass of the reference, and its number.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    n: u64,
     pass: usize,
-    points: Vec<Point>,
-    year: bool,
+    point: Point,
 }
+
+/// A life that was tried: its name, and what it came to.
+type Tried = (String, Result<Life, RehearsalError>);
 
 /// Dies everywhere, on all cores.
 pub fn crashes(
@@ -77,320 +76,198 @@ pub fn crashes(
 ) -> Result<CrashReport, RehearsalError> {
     let begun = Instant::now();
     let mut report = CrashReport::default();
-    let mut reference = None;
-    on_cores(
-        1,
-        |runtime, _| runtime.block_on(Reference::live(plan.seed)),
-        |_, ended| {
-            reference = Some(ended);
-            true
-        },
-    );
-    let reference = match reference {
-        Some(Ok(lived)) => lived?,
-        Some(Err(why)) => return Err(RehearsalError::NoReference { seed: plan.seed, why }),
-        None => return Ok(report),
-    };
-    let events = || reference.passes.iter().flat_map(|(_, events)| events);
-    let count = |wanted: Event| events().filter(|e| **e == wanted).count();
-    (report.calls, report.commits) = (number(count(Event::Call)), number(count(Event::Commit)));
+    let reference = reference(plan.seed)?;
+    let events = || reference.rests.iter().flat_map(|rest| &rest.events);
+    let count = |wanted: Event| number(events().filter(|e| **e == wanted).count());
+    report.passes = number(reference.rests.len());
+    (report.calls, report.commits) = (count(Event::Call), count(Event::Commit));
     report.violations.extend(reference.violations.iter().cloned());
-    let singles = reference.singles();
     let every = usize::try_from(plan.every.max(1)).unwrap_or(1);
-    let attempts: Vec<Attempt> = singles
-        .iter()
-        .step_by(every)
-        .map(|(pass, point)| Attempt { pass: *pass, points: vec![*point], year: true })
-        .collect();
-    reference.attempt(&attempts, &mut report, |report, _| {
-        report.points += 1;
-        after(report.points, report.pairs);
-    });
-    let mut rng = Pcg64Mcg::seed_from_u64(plan.seed ^ 0xc4a5_11e5);
-    let mut left = plan.pairs;
-    while left > 0 && report.violations.len() < ENOUGH && !singles.is_empty() {
-        let attempts: Vec<Attempt> = (0..left)
-            .map(|n| {
-                let (pass, first) = singles[rng.random_range(0..singles.len())];
-                let ahead = number(reference.passes[pass..].iter().map(|(_, e)| e.len()).sum());
-                // Most second deaths fall into the recovery itself, some later.
-                let most = if rng.random_ratio(3, 4) { ahead.min(40) } else { ahead };
-                let second = Side::OF_CALL[rng.random_range(0..4)];
-                let points = vec![first, (rng.random_range(1..=most.max(1)), second)];
-                Attempt { pass, points, year: n.is_multiple_of(YEARS_OF_PAIRS) }
-            })
-            .collect();
-        let before = report.pairs;
-        reference.attempt(&attempts, &mut report, |report, met| {
-            report.pairs += u64::from(met);
-            after(report.points, report.pairs);
-        });
-        // A second point that lay beyond the end of the climb was no pair.
-        let met = report.pairs - before;
-        if met == 0 {
-            break;
+    let passes = reference.rests.iter().enumerate();
+    let singles = passes.flat_map(|(pass, rest)| rest.points().map(move |point| (pass, point)));
+    let singles = singles.step_by(every).zip(0..);
+    let firsts: Vec<First> = singles.map(|((pass, point), n)| First { n, pass, point }).collect();
+    let job = |runtime: &Runtime, n: u64| {
+        let first = firsts[usize::try_from(n).unwrap_or(0)];
+        runtime.block_on(reference.die_first(first, plan, share(plan.pairs, n, firsts.len())))
+    };
+    on_cores(number(firsts.len()), job, |n, ended| {
+        match ended {
+            Ok(tried) => {
+                for (i, (name, life)) in tried.into_iter().enumerate() {
+                    let met = take(&mut report, plan.seed, name, life);
+                    *(if i == 0 { &mut report.points } else { &mut report.pairs }) +=
+                        u64::from(met);
+                    after(report.points, report.pairs);
+                }
+            }
+            Err(words) => {
+                let name = format!("{:?}", firsts[usize::try_from(n).unwrap_or(0)]);
+                report.violations.push(broken(plan.seed, "nothing_panics", words, name));
+            }
         }
-        left = left.saturating_sub(met);
-    }
+        report.violations.len() < ENOUGH
+    });
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// Dies at exactly these points of one pass, one per life, and tells what was found: for what a longer run has named.
-pub fn at_points(seed: u64, pass: usize, points: &[Point]) -> Result<CrashReport, RehearsalError> {
+/// Dies at exactly this point of a pass, and at another one after a rest of the recovery; tells what was found: for
+/// what a longer run has named.
+pub fn at_points(
+    seed: u64,
+    pass: usize,
+    point: Point,
+    second: Option<(usize, Point)>,
+) -> Result<CrashReport, RehearsalError> {
+    let reference = reference(seed)?;
     let mut report = CrashReport::default();
-    let mut reference = None;
-    on_cores(
-        1,
-        |runtime, _| runtime.block_on(Reference::live(seed)),
-        |_, ended| {
-            reference = Some(ended);
-            true
-        },
-    );
-    let Some(Ok(lived)) = reference else { return Ok(report) };
-    let attempt = Attempt { pass, points: points.to_vec(), year: true };
-    lived?.attempt(&[attempt], &mut report, |report, _| report.points += 1);
+    let first = First { n: 0, pass, point };
+    let job = |runtime: &Runtime, _| {
+        let manner = Manner { year: true, whole: true, keeps: second.is_some() };
+        let rest = &reference.rests[pass];
+        let life = runtime.block_on(reference.go_on(rest, &[point], &[], manner));
+        let again = match (&life, second) {
+            (Ok(life), Some((rest, point))) => {
+                let manner = Manner { year: true, whole: true, keeps: false };
+                let points = [point];
+                let again = reference.go_on(&life.rests[rest], &points, &[], manner);
+                Some((again_name(first, rest, point), runtime.block_on(again)))
+            }
+            _ => None,
+        };
+        [Some((first_name(first), life)), again]
+    };
+    on_cores(1, job, |_, ended| {
+        for (name, life) in ended.into_iter().flatten().flatten() {
+            report.points += u64::from(take(&mut report, seed, name, life));
+        }
+        true
+    });
     Ok(report)
+}
+
+fn reference(seed: u64) -> Result<Reference, RehearsalError> {
+    let mut lived = None;
+    let live = |runtime: &Runtime, _| runtime.block_on(Reference::live(seed));
+    on_cores(1, live, |_, ended| {
+        lived = Some(ended);
+        true
+    });
+    let panicked = |why| RehearsalError::NoReference { seed, why };
+    lived.unwrap_or_else(|| Err("nobody lived it".to_owned())).map_err(panicked)?
 }
 
 fn number(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// The climb without any trouble, frozen before each of its passes.
-struct Reference {
+/// The n-th of so many parts of the whole, as even as can be.
+fn share(whole: u64, n: u64, parts: usize) -> u64 {
+    let parts = number(parts).max(1);
+    let upto = |n: u64| u128::from(whole) * u128::from(n) / u128::from(parts);
+    u64::try_from(upto(n + 1) - upto(n)).unwrap_or(0)
+}
+
+fn broken(seed: u64, invariant: &'static str, what: String, name: String) -> Violation {
+    Violation { invariant, what, seed, story: vec![name] }
+}
+
+/// Enters what a life came to; true when it met its points.
+fn take(
+    report: &mut CrashReport,
     seed: u64,
-    passes: Vec<(Frozen, Vec<Event>)>,
-    violations: Vec<Violation>,
+    name: String,
+    life: Result<Life, RehearsalError>,
+) -> bool {
+    match life {
+        Ok(life) => {
+            report.rejoined += u64::from(life.rejoined);
+            report.violations.extend(life.violations.into_iter().map(|mut violation| {
+                violation.story.insert(0, name.clone());
+                violation
+            }));
+            life.met
+        }
+        Err(e) => {
+            let invariant = "a_climb_ends_in_spite_of_crashes";
+            report.violations.push(broken(seed, invariant, e.to_string(), name));
+            true
+        }
+    }
 }
 
-/// One campaign, two ad sets, four ads.
-fn scenario() -> Scenario {
-    let adset = |name: &str| AdSetSpec {
-        name: name.to_owned(),
-        level: 4,
-        daily_budget: Some(4_000),
-        ads: 2,
-    };
-    let campaigns = vec![CampaignSpec {
-        name: "Shop | Purchase".to_owned(),
-        objective: "OUTCOME_SALES",
-        daily_budget: None,
-        adsets: vec![adset("Broad"), adset("Lookalike 1 %")],
-    }];
-    Scenario { campaigns, ..Scenario::stuck_at_purchase() }
+fn first_name(First { pass, point: (n, side), .. }: First) -> String {
+    format!("points {pass} {n} {side:?}")
 }
 
-/// Odd seeds promote, even ones abort; two in four split the budget, so that it moves in steps.
-fn word_of(seed: u64) -> Command {
-    if seed % 2 == 1 { Command::Promote } else { Command::Abort }
+fn again_name(first: First, rest: usize, (n, side): Point) -> String {
+    format!("{} then {rest} {n} {side:?}", first_name(first))
 }
 
 impl Reference {
-    async fn live(seed: u64) -> Result<Self, RehearsalError> {
-        let mut setting = Setting::plain(seed, Mode::Autonomous, "prove_it_first");
-        setting.scenario = scenario();
-        if matches!(seed % 4, 0 | 1) {
-            setting.budget = BudgetMode::Split;
-        }
-        let mut stage = Stage::set(setting, Tripwire::default()).await?;
-        let mut passes = Vec::new();
-        let mut ended = false;
-        for _ in 0..MAX_PASSES {
-            let frozen = stage.freeze()?;
-            // Each pass is a life of its own here, so that it is the same in every copy.
-            stage = frozen.thaw(Tripwire::default()).await?;
-            ended = step(&mut stage, word_of(seed), false).await?;
-            passes.push((frozen, stage.border.trip.events()));
-            if ended {
-                break;
+    /// Dies at a point, then again at so many points of what follows. A first that breaks something is the shorter
+    /// story: nobody dies after it.
+    async fn die_first(&self, first: First, plan: CrashPlan, seconds: u64) -> Vec<Tried> {
+        let rest = &self.rests[first.pass];
+        let whole = |n: u64| n.is_multiple_of(plan.whole.max(1));
+        let manner = Manner { year: true, whole: whole(first.n), keeps: seconds > 0 };
+        let life = Box::pin(self.go_on(rest, &[first.point], &[], manner)).await;
+        let mut again: Vec<Tried> = Vec::new();
+        if let Ok(life) = &life
+            && life.violations.is_empty()
+        {
+            let mut rng = Pcg64Mcg::seed_from_u64(plan.seed ^ 0xc4a5_11e5 ^ (first.n << 20));
+            let rests = life.rests.iter().enumerate();
+            let all: Vec<(usize, Point)> =
+                rests.flat_map(|(at, rest)| rest.points().map(move |point| (at, point))).collect();
+            let later = (seconds + first.n % LATER) / LATER;
+            let near = usize::try_from(seconds - later).unwrap_or(0).min(all.len());
+            for (rest, point) in all.choose_multiple(&mut rng, near) {
+                let others = &life.rests[*rest..];
+                let manner = Manner { year: true, whole: whole(rng.random()), keeps: false };
+                let points = [*point];
+                let lived = self.go_on(&life.rests[*rest], &points, others, manner);
+                let lived = Box::pin(lived).await;
+                again.push((again_name(first, *rest, *point), lived));
+            }
+            for n in number(near)..seconds {
+                // A lost answer is often made good within its own pass: nothing follows to be kept, and the second
+                // is drawn from all that comes after.
+                let to_the_end = seconds - n <= later || whole(rng.random());
+                again.push(Box::pin(self.die_later(first, to_the_end, &mut rng)).await);
             }
         }
-        let stands = stands(&stage);
-        let (violations, ..) = stage.close();
-        if !ended {
-            return Err(RehearsalError::NoReference { seed, why: stands });
-        }
-        Ok(Self { seed, passes, violations })
+        std::iter::once((first_name(first), life)).chain(again).collect()
     }
 
-    /// Every side of every event.
-    fn singles(&self) -> Vec<(usize, Point)> {
-        let mut all = Vec::new();
-        for (pass, (_, events)) in self.passes.iter().enumerate() {
-            for (n, event) in events.iter().enumerate() {
-                let at = number(n).saturating_add(1);
-                all.extend(event.sides().iter().map(|side| (pass, (at, *side))));
+    /// Dies at a point, and a second time anywhere in what follows.
+    async fn die_later(&self, first: First, whole: bool, rng: &mut Pcg64Mcg) -> Tried {
+        let rest = &self.rests[first.pass];
+        let events: usize = self.rests[first.pass..].iter().map(|r| r.events.len()).sum();
+        let mut most = number(events).saturating_sub(first.point.0).max(1);
+        loop {
+            let second = (rng.random_range(1..=most), Side::OF_CALL[rng.random_range(0..4)]);
+            let manner = Manner { year: true, whole, keeps: false };
+            let lived = Box::pin(self.go_on(rest, &[first.point, second], &[], manner)).await;
+            // A point beyond the end of the climb is no second death.
+            if lived.as_ref().is_ok_and(|life| !life.met) && most > 1 {
+                most = second.0.saturating_sub(1).max(1);
+                continue;
             }
+            return (format!("{} later {second:?}", first_name(first)), lived);
         }
-        all
-    }
-
-    /// Lives each attempt from its pass to the end of the climb.
-    fn attempt(
-        &self,
-        attempts: &[Attempt],
-        report: &mut CrashReport,
-        mut done: impl FnMut(&mut CrashReport, bool),
-    ) {
-        let job = |runtime: &Runtime, n: u64| {
-            let attempt = &attempts[usize::try_from(n).unwrap_or(0)];
-            let run = runtime.block_on(self.die_at(attempt))?;
-            if run.violations.is_empty() || attempt.points.len() < 2 {
-                return Ok(run);
-            }
-            // The shortest story: does the first death alone break it?
-            let alone = Attempt { points: vec![attempt.points[0]], ..attempt.clone() };
-            let single = runtime.block_on(self.die_at(&alone))?;
-            let shorter = !single.violations.is_empty();
-            Ok::<_, RehearsalError>(if shorter { Run { met: run.met, ..single } } else { run })
-        };
-        on_cores(number(attempts.len()), job, |n, ended| {
-            let attempt = &attempts[usize::try_from(n).unwrap_or(0)];
-            let broken = |invariant, what| Violation {
-                invariant,
-                what,
-                seed: self.seed,
-                story: vec![format!("pass {} points {:?}", attempt.pass, attempt.points)],
-            };
-            let met = match ended {
-                Ok(Ok(run)) => {
-                    report.violations.extend(run.violations);
-                    run.met
-                }
-                Ok(Err(e)) => {
-                    let found = broken("a_climb_ends_in_spite_of_crashes", e.to_string());
-                    report.violations.push(found);
-                    true
-                }
-                Err(words) => {
-                    report.violations.push(broken("nothing_panics", words));
-                    true
-                }
-            };
-            done(report, met);
-            report.violations.len() < ENOUGH
-        });
-    }
-
-    async fn die_at(&self, attempt: &Attempt) -> Result<Run, RehearsalError> {
-        let (frozen, _) = &self.passes[attempt.pass];
-        let mut stage = frozen.thaw(Tripwire::at(&attempt.points)).await?;
-        let mut ended = false;
-        for _ in 0..MAX_PASSES {
-            ended = step(&mut stage, word_of(self.seed), attempt.year).await?;
-            if ended || !stage.border.witness().is_content() {
-                break;
-            }
-        }
-        let met = stage.border.trip.is_spent();
-        stage.border.trip.disarm();
-        if ended {
-            // What the last pass left half done is finished by the next ones.
-            for _ in 0..2 {
-                stage.border.world.advance_to(stage.now().plus(HOUR_MS / 2));
-                stage.pass(false).await;
-            }
-            checks::after_pass(&mut stage).await?;
-            checks::after_quiet(&stage);
-            checks::history(&mut stage).await?;
-        } else if stage.border.witness().is_content() {
-            let stands = stands(&stage);
-            stage.border.witness().accuse("a_climb_ends_in_spite_of_crashes", stands);
-        }
-        let (mut violations, ..) = stage.close();
-        for violation in &mut violations {
-            let at = format!("pass {} points {:?}", attempt.pass, attempt.points);
-            violation.story.insert(0, at);
-        }
-        Ok(Run { met, violations })
     }
 }
 
-struct Run {
-    /// Every point was met.
-    met: bool,
-    violations: Vec<Violation>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The climb the line began with.
-fn first_climb(stage: &Stage) -> Option<Climb> {
-    let witness = stage.border.witness();
-    witness.books.climbs.values().min_by_key(|c| (c.opened, c.id.clone())).cloned()
-}
-
-fn stands(stage: &Stage) -> String {
-    let Some(c) = first_climb(stage) else { return "no climb was opened".to_owned() };
-    let witness = stage.border.witness();
-    let last = witness.books.plans.values().max_by_key(|p| (p.plan.created, p.outcome.is_some()));
-    let last = last.map(|p| format!("{} {:?}: {}", p.plan.kind.as_str(), p.outcome, p.why));
-    let (id, waits) = (&c.id, c.pending.as_ref().map(|p| p.plan.plan_id()));
-    let held = c.held.as_deref().unwrap_or("nobody");
-    format!("{id} is {:?}, waits for {waits:?}, held by {held}; last plan: {last:?}", c.state)
-}
-
-/// One pass with its restart and checks, the person's word when it is time, and the wait until the next pass. True when
-/// the climb has ended.
-async fn step(stage: &mut Stage, word: Command, year: bool) -> Result<bool, RehearsalError> {
-    let passed = stage.pass(true).await;
-    if matches!(passed, Passed::Died) || stage.border.trip.is_dead() {
-        if year {
-            checks::dead_year(stage);
-        }
-        stage.restart().await?;
-        // A process takes a while to start.
-        stage.border.world.advance_to(stage.now().plus(START_MS));
-    } else if let Passed::Failed(e) = &passed
-        && !stage.is_excused(e)
-    {
-        stage.border.witness().accuse("a_pass_fails_for_a_reason", e.to_string());
-    }
-    checks::after_pass(stage).await?;
-    // Where a guard rail took autonomy back or opened the breaker, a person looks, lifts it and says yes.
-    if !stage.border.trip.is_dead() && !matches!(passed, Passed::Done) {
-        stage.lift().await?;
-    }
-    if !stage.border.trip.is_dead() {
-        for plan in stage.unanswered().await? {
-            stage.answer(&plan, true).await;
-        }
-    }
-    let Some(first) = first_climb(stage) else {
-        stage.border.world.advance_to(stage.now().plus(HOUR_MS / 3));
-        return Ok(false);
-    };
-    let told = stage.border.witness().books.commands.contains_key(first.id.as_str());
-    let waits = match &first.state {
-        State::Warming { .. } | State::Comparing { .. } | State::Probation { .. } if !told => {
-            command(stage, &first, word).await?;
-            START_MS
-        }
-        closed if !closed.is_open() => return Ok(true),
-        State::Cloning { .. } if first.pending.is_none() => 2 * HOUR_MS,
-        State::Cloning { .. } => 6 * HOUR_MS,
-        State::Shifting { .. } | State::Judged { .. } => until_due(stage),
-        _ => HOUR_MS / 3,
-    };
-    stage.border.world.advance_to(stage.now().plus(waits));
-    Ok(false)
-}
-
-/// Milliseconds until the next step of an open plan is due, and a little more; the agent passes every few hours anyway.
-fn until_due(stage: &Stage) -> i64 {
-    let (now, witness) = (stage.now(), stage.border.witness());
-    let open = witness.books.plans.values().filter(|p| p.outcome.is_none());
-    let due = open.flat_map(|p| &p.plan.actions).filter_map(|a| a.not_before);
-    let next = due.filter(|at| *at > now).min();
-    next.map_or(6 * HOUR_MS, |at| at.since(now).saturating_add(HOUR_MS / 4))
-}
-
-async fn command(stage: &Stage, climb: &Climb, word: Command) -> Result<(), RehearsalError> {
-    let store = &stage.parts().store;
-    let given = commands::command(store, stage.now(), &climb.id, word, PERSON, "").await;
-    match given {
-        // The command was given while the process died: it is given again after the restart.
-        Err(e) if !stage.border.trip.is_dead() => Err(e.into()),
-        _ => Ok(()),
+    #[test]
+    fn shares_are_even_and_sum_to_the_whole() {
+        let shares: Vec<u64> = (0..7).map(|n| share(20, n, 7)).collect();
+        assert_eq!(shares.iter().sum::<u64>(), 20);
+        assert!(shares.iter().all(|s| matches!(s, 2 | 3)), "{shares:?}");
     }
 }

@@ -14,6 +14,8 @@ mod cores;
 pub mod coverage;
 pub mod crashes;
 pub mod law;
+mod reference;
+mod rejoin;
 mod stage;
 pub mod tripwire;
 pub mod trouble;

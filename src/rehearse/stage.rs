@@ -382,6 +382,11 @@ impl Stage {
             self.border.witness().accuse("a_person_can_answer", e.to_string());
         }
     }
+    /// True when guard rails have taken something, as far as the agent has noted.
+    pub(super) fn was_taken_from(&self) -> bool {
+        let witness = self.border.witness();
+        standing::TAKEN.iter().any(|key| witness.books.notes.contains_key(*key))
+    }
     /// A person gives back what guard rails took.
     pub(super) async fn lift(&self) -> Result<(), RehearsalError> {
         let store = &self.parts().store;

@@ -34,6 +34,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "a_test_stays_within_its_total",
         "a challenger never spends more than was approved, by a living or a dead agent",
     ),
+    ("a_test_knows_its_budgets", "a test states the daily budgets its arms truly have"),
     (
         "a_dead_agent_leaves_the_run_rate",
         "when the authorised time is over, a line spends no more a week than its run-rate, for a year",

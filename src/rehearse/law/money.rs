@@ -181,6 +181,28 @@ pub fn totals(
     found
 }
 
+/// The arms of every running test that nobody else touched, with what the test says they have a day.
+pub fn stated(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (id, climb) in &witness.books.climbs {
+        let (State::Warming { test } | State::Comparing { test }) = &climb.state else { continue };
+        let arms = [
+            (climb.incumbent.as_str(), test.incumbent_budget.minor()),
+            (test.challenger.as_str(), test.challenger_budget.minor()),
+        ];
+        for (arm, says) in arms {
+            let touched = witness.people.touched_any(&tree(world, arm)) || witness.people.rules;
+            let Some(campaign) = world.iter().find(|o| o.id == arm && o.is_on()) else { continue };
+            let has = daily_of(world, campaign);
+            if !touched && has != says {
+                let what = format!("{id}: {arm} has {has} a day, the test says {says}");
+                found.push(("a_test_knows_its_budgets", what));
+            }
+        }
+    }
+    found
+}
+
 /// What a year without any agent came to.
 #[derive(Debug)]
 pub struct DeadYear<'a> {

@@ -276,6 +276,17 @@ fn a_test_over_its_total_is_named_and_abnormal_delivery_is_not() {
 }
 
 #[test]
+fn a_test_that_states_another_budget_is_named() {
+    let mut w = Witness::default();
+    w.committed(&[climb(State::Warming { test: test(100) })]);
+    assert!(money::stated(&w, &[on("1", 100), on("9", 100)]).is_empty());
+    let half = [on("1", 100), on("9", 50)];
+    assert_eq!(money::stated(&w, &half)[0].0, "a_test_knows_its_budgets");
+    w.people.touched.insert(("9".to_owned(), "daily_budget".to_owned()), AT);
+    assert!(money::stated(&w, &half).is_empty());
+}
+
+#[test]
 fn a_year_at_twice_the_run_rate_and_a_dark_line_are_named() {
     let mut w = Witness::default();
     w.committed(&[climb(State::Warming { test: test(100) })]);
