@@ -17,7 +17,7 @@ use crate::{
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stranger {
-    /// `campaign`, `ad_set`, `ad`, `rule`.
+    /// `campaign`, `ad_set`, `ad`, `rule`, `study`.
     pub kind: &'static str,
     /// Its id.
     pub id: ObjectId,
@@ -29,11 +29,12 @@ pub struct Stranger {
     pub op_key: String,
 }
 
-const KINDS: [(ObjectKind, &str); 4] = [
+const KINDS: [(ObjectKind, &str); 5] = [
     (ObjectKind::Campaign, "campaign"),
     (ObjectKind::AdSet, "ad_set"),
     (ObjectKind::Ad, "ad"),
     (ObjectKind::Rule, "rule"),
+    (ObjectKind::Study, "study"),
 ];
 
 /// The note under which a stranger counts as known.

@@ -56,7 +56,7 @@ fn list(found: &[Stranger], out: &Output) -> super::Said {
     if found.is_empty() {
         return out.line("no object with our marker is unknown to this history");
     }
-    out.say("put each away in Ads Manager (pause, then archive), or `rungwise db adopt ID`");
+    out.say("put each away in Ads Manager (pause, then archive; end a study), or `rungwise db adopt ID`");
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! `compare.isolation = "ad_study"`: people are split by a study before the challenger gets traffic.
 
+use std::collections::BTreeSet;
+
 use rungwise::{
+    app::strangers::{adopt, strangers},
     domain::{
         Moment,
         climb::State,
@@ -123,6 +126,26 @@ async fn an_activation_that_fails_after_the_study_puts_the_study_away_too() {
     let gone = |e: &&rungwise::sandbox::LogEntry| e.method == "DELETE" && e.path.contains(&id);
     assert_eq!(log.iter().filter(gone).count(), 1, "{}", story.tale());
     custody::holds(&story).await;
+}
+
+#[tokio::test]
+async fn a_study_that_the_history_does_not_know_is_a_stranger() {
+    let mut story = Story::begin(ready_shop(3), "supervised", &isolated()).await;
+    story.until(12, 1, |c| matches!(c.state, State::Warming { .. })).await;
+    let study = studies(&story)[0].1["id"].as_str().unwrap().to_owned();
+    // Another history of the same account, begun now: everything marked is unknown to it.
+    let other = Story::begin(story.world.fork(), "supervised", &isolated()).await;
+    let found = strangers(other.parts.desk("agent")).await.unwrap();
+    let kinds: BTreeSet<&str> = found.iter().map(|s| s.kind).collect();
+    assert_eq!(kinds, BTreeSet::from(["ad", "ad_set", "campaign", "rule", "study"]));
+    assert_eq!(
+        found.iter().filter(|s| s.kind == "study").map(|s| s.id.as_str()).collect::<Vec<_>>(),
+        [&study]
+    );
+    assert!(strangers(story.parts.desk("agent")).await.unwrap().is_empty());
+    adopt(other.parts.desk("agent"), &study, "").await.unwrap();
+    let left = strangers(other.parts.desk("agent")).await.unwrap();
+    assert!(left.iter().all(|s| s.id.as_str() != study), "{left:?}");
 }
 
 /// A ready shop with other options.
