@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 /// What the behaviour of the program follows from.
@@ -16,7 +17,7 @@ fn main() -> io::Result<()> {
         println!("cargo:rerun-if-changed={}", root.join(name).display());
     }
     let planted = env::var_os("CARGO_FEATURE_PLANTED_BUGS").is_some();
-    let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
     let name = if release && !planted { digest(&root)? } else { "unnamed".to_owned() };
     println!("cargo:rustc-env=RUNGWISE_SOURCE={name}");
     Ok(())
@@ -36,7 +37,7 @@ fn digest(root: &Path) -> io::Result<String> {
         hash.update(format!("{name} {}\n", bytes.len()));
         hash.update(&bytes);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }
 
 fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

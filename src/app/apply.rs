@@ -75,7 +75,9 @@ where
             let given = desk.store.approvals(&earlier.hash).await?.into_iter();
             approvals.extend(given.filter(|a| a.granted));
         }
-        approvals.iter_mut().for_each(|a| a.plan = row.hash.clone());
+        for approval in &mut approvals {
+            approval.plan = row.hash.clone();
+        }
     }
     let quorum = usize::try_from(desk.policy.approval.quorum).unwrap_or(usize::MAX);
     let now = desk.clock.now();

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn seal() -> Seal {
-        Seal { source: "a".to_owned(), ..LEAST.clone() }
+        Seal { source: "a".to_owned(), ..LEAST }
     }
 
     #[test]

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_open_day_a_stop_loss_unheard_and_a_spoiled_verdict_are_named() {
-        let policy = || Some(crate::config::from_toml("", &[]).unwrap().policy.clone());
+        let policy = || Some(crate::config::from_toml("", &[]).unwrap().policy);
         let now = Moment::from_millis(0).plus(DAY_MS * 100);
         let zone: Zone = "Europe/Berlin".parse().unwrap();
         let days = |ago: i64| {
