@@ -5,8 +5,10 @@
 use rungwise::{
     app::note::note,
     domain::{
+        climb::{Effect, State},
         decide::{closed_gates, decide},
         evidence::Evidence,
+        plan::PlanKind,
         policy::RuleName,
     },
 };
@@ -82,4 +84,39 @@ fn every_rule_tells_what_it_costs_and_what_would_have_changed_the_look() {
         let daily = decision.look.unwrap().figures.unwrap().odds.is_some();
         assert_eq!(daily, *name == "always_valid");
     }
+}
+
+/// A challenger that is built and waits to be turned on.
+fn built(undo_failures: u32, status: &str) -> Evidence {
+    let mut evidence = made::evidence(&made::policy(), 0, true);
+    let test = evidence.climb.state.test().unwrap().clone();
+    evidence.climb.state = State::Cloning {
+        route: test.route,
+        challenger: Some(test.challenger),
+        rule: None,
+        study: None,
+    };
+    evidence.climb.undo_failures = undo_failures;
+    status.clone_into(&mut evidence.challenger.as_mut().unwrap().status);
+    evidence
+}
+
+#[test]
+fn a_challenger_whose_plan_failed_is_put_away_by_whatever_pass_comes_next() {
+    let told = decide(&built(1, "PAUSED"));
+    assert_eq!(told.effects, [Effect::Propose { kind: PlanKind::CleanUp }], "{told:?}");
+    let told = decide(&built(0, "PAUSED"));
+    assert!(!told.effects.contains(&Effect::Propose { kind: PlanKind::CleanUp }), "{told:?}");
+}
+
+#[test]
+fn a_challenger_that_somebody_turned_on_is_left_to_people() {
+    let told = decide(&built(0, "ACTIVE"));
+    let held = told.next.held.expect("hands off");
+    assert!(held.contains("turned campaign"), "{held}");
+    assert!(
+        !told.effects.iter().any(|e| matches!(e, Effect::Propose { .. })),
+        "{:?}",
+        told.effects
+    );
 }

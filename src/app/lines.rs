@@ -41,6 +41,10 @@ pub async fn open_climbs<S: Store, R: MetaRead, C: Clock>(
         }
         let Some(rung) = rung_of(tree, &desk.policy.ladder) else { continue };
         let line = LineId::new(format!("line-{id}")).expect("digits make a legal id");
+        // Another campaign carries its line by now. Whoever turns the old one on again wants no second copy of it.
+        if climbs.iter().any(|c| c.line == line) {
+            continue;
+        }
         let memory = Memory { path: vec![rung.key.clone()], ..Memory::default() };
         let climb = Climb::open(climb_id(id, now), line, id.clone(), &rung.key, now, memory);
         batch.push(Record::Climb(climb_row(&climb, now)));

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         DAY_MS, HOUR_MS, Moment, OpKey, Status,
         plan::{Aspect, Expectation, ObjectKind, Op, Target},
+        write_log::Entry,
     },
     ports::{
         Clock, MetaRead, Record, Store,
@@ -29,6 +30,10 @@ use crate::{
 const SWEPT: &str = "swept";
 /// Between two sweeps, in milliseconds; a leftover is put away within a day of becoming visible.
 const EVERY_MS: i64 = HOUR_MS;
+/// Meta creates an object this long after the request was sent at the latest, by clocks that differ, in milliseconds.
+const SENT_WITHIN_MS: i64 = HOUR_MS;
+/// And this long before it, by such clocks.
+const SENT_BEFORE_MS: i64 = HOUR_MS / 12;
 const KINDS: [ObjectKind; 5] =
     [ObjectKind::Campaign, ObjectKind::AdSet, ObjectKind::Ad, ObjectKind::Rule, ObjectKind::Study];
 
@@ -87,6 +92,10 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     if is_in_doubt(write) {
         return Ok(());
     }
+    if !may_be_sent(write, found.created) {
+        let why = "it was created when that write was not being sent: somebody's own copy";
+        return strange(desk, found, why, now, alarms).await;
+    }
     let rows = desk.store.plans_like(write.plan.as_str()).await?;
     let Some(row) = rows.into_iter().find(|r| r.hash == write.plan) else { return Ok(()) };
     let planned = plan_of(&row)?.action(&write.action).and_then(|a| a.op.name().map(str::to_owned));
@@ -101,6 +110,15 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
             .await;
     }
     put_away(desk, found, &row, alarms).await
+}
+
+/// Could an object of this age come from one of the sendings of a write? A copy that a person makes in Ads Manager
+/// carries the marker too, name and all, and is told apart by its age alone.
+fn may_be_sent(write: &IntentRow, created: Option<Moment>) -> bool {
+    let Some(created) = created else { return true };
+    let sent = write.entries.iter().filter(|(_, e)| *e == Entry::Started);
+    sent.map(|(at, _)| created.since(*at))
+        .any(|age| (-SENT_BEFORE_MS..SENT_WITHIN_MS).contains(&age))
 }
 
 async fn put_away<S: Store, R: MetaRead, C: Clock>(
@@ -175,6 +193,30 @@ async fn strange<S: Store, R, C: Clock>(
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_twin_is_as_old_as_a_sending_and_a_persons_copy_is_not() {
+        let at = Moment::from_millis;
+        let write = IntentRow {
+            op_key: OpKey::new("ABC234").unwrap(),
+            plan: crate::domain::plan::PlanHash::named("aa"),
+            action: "campaign".to_owned(),
+            creates: Some(ObjectKind::Campaign),
+            request: crate::domain::plan::Template {
+                method: "POST".to_owned(),
+                path: "act_1/campaigns".to_owned(),
+                params: Vec::new(),
+            },
+            at: at(0),
+            entries: vec![(at(0), Entry::Started), (at(9 * HOUR_MS), Entry::Started)],
+            object: None,
+            verified: false,
+        };
+        assert!(may_be_sent(&write, Some(at(2_000))));
+        assert!(may_be_sent(&write, Some(at(9 * HOUR_MS))));
+        assert!(!may_be_sent(&write, Some(at(5 * HOUR_MS))), "between two sendings");
+        assert!(!may_be_sent(&write, Some(at(99 * HOUR_MS))));
+        assert!(may_be_sent(&write, None), "Meta does not tell its age");
+    }
     #[test]
     fn the_last_marker_of_a_name_counts() {
         let key = |name: &str| key_in(name, "[rw:").map(|k| k.to_string());

@@ -67,6 +67,7 @@ fn live_weeks(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violati
     if !out.json {
         table(&report.coverage, out)?;
     }
+    let (stood, gates) = report.coverage.waits();
     let summary = json!({
         "weeks": report.weeks,
         "violations": report.violations.len(),
@@ -76,6 +77,8 @@ fn live_weeks(args: &args::Rehearse, out: &Output) -> Result<(Value, Vec<Violati
         "passes": report.passes,
         "writes": report.writes,
         "repeated_stories": report.repeated,
+        "stood": stood,
+        "gates": gates,
         "faults": report.coverage.by_kind(),
     });
     Ok((summary, report.violations))

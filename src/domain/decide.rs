@@ -236,9 +236,20 @@ impl Work<'_> {
         if climb.pending.is_some() {
             return self.wait("a plan for the challenger is under way");
         }
+        if climb.undo_failures > 0 {
+            // A process that died before it filed the plan that puts it away left this to the next one.
+            self.conclude("the last plan for the challenger did not go through; it is put away");
+            return Step::Unfit;
+        }
         let Some(arm) = &self.evidence.challenger else {
             return self.wait("the challenger cannot be read yet");
         };
+        if arm.is_on() {
+            // It was built paused, and nothing of ours bounds what it can spend yet.
+            let what = format!("somebody turned campaign {} on before its time", arm.campaign);
+            self.conclude(format!("hands off: {what}"));
+            return Step::Drift { what };
+        }
         let Some(parity) = &self.evidence.parity else {
             return self.wait("the parity report is not there yet");
         };

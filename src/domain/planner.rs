@@ -438,7 +438,12 @@ impl Wish<'_> {
             let (key, target) = (format!("adset.{}", i + 1), Target::from(&set.id));
             Self::switch(&key, target, ObjectKind::AdSet, Status::Active, ON_SET)
         });
-        ads.chain(sets)
+        let off =
+            || Self::expect(&built.campaign.id, ObjectKind::Campaign, Aspect::Status, "PAUSED");
+        ads.chain(sets).map(move |mut part| {
+            part.expects.push(off());
+            part
+        })
     }
 
     /// What the line spent before the test: in a split both halves together.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     ports::{Method, Request},
-    sandbox::{Meets, fault_kinds},
+    sandbox::{Focus, Meets, fault_kinds},
 };
 
 /// Steps that read, by what they ask for.
-const READS: [(&str, bool); 9] = [
+const READS: [(&str, bool); 11] = [
     ("read account", false),
     ("read campaigns", true),
     ("read ad sets", true),
@@ -16,15 +16,18 @@ const READS: [(&str, bool); 9] = [
     ("read insights", true),
     ("read rules", true),
     ("read activities", true),
+    ("read studies", true),
+    ("read batch", false),
     ("read token", false),
     ("read object", false),
 ];
 /// Steps that write.
-const WRITES: [&str; 8] = [
+const WRITES: [&str; 9] = [
     "create campaign",
     "create ad set",
     "create ad",
     "create rule",
+    "create study",
     "set status",
     "set budget",
     "set bound",
@@ -37,6 +40,10 @@ pub fn step(request: &Request) -> &'static str {
     if request.method == Method::Delete {
         return "delete rule";
     }
+    // Several reads in one request; writes are never sent so.
+    if tail.is_empty() {
+        return "read batch";
+    }
     let reads = request.method == Method::Get || tail == "insights";
     if reads {
         return match tail {
@@ -46,6 +53,7 @@ pub fn step(request: &Request) -> &'static str {
             "insights" => "read insights",
             "adrules_library" => "read rules",
             "activities" => "read activities",
+            "ad_studies" => "read studies",
             "debug_token" => "read token",
             _ if tail.starts_with("act_") => "read account",
             _ => "read object",
@@ -57,6 +65,7 @@ pub fn step(request: &Request) -> &'static str {
         "adsets" => "create ad set",
         "ads" => "create ad",
         "adrules_library" => "create rule",
+        "ad_studies" => "create study",
         _ if has("status") => "set status",
         _ if has("daily_budget") => "set budget",
         _ => "set bound",
@@ -69,6 +78,35 @@ pub struct Coverage {
     steps: BTreeMap<&'static str, u64>,
     cells: BTreeMap<(&'static str, &'static str), u64>,
     events: BTreeMap<&'static str, u64>,
+    stood: BTreeMap<(&'static str, bool), u64>,
+    gates: BTreeMap<String, u64>,
+}
+
+/// In how many of a hundred a story's own fault meets a step that is taken a few times in a story only.
+const OFTEN: u32 = 25;
+/// The same for steps of every climb, and for reads.
+const SOMETIMES: u32 = 8;
+const SELDOM: u32 = 1;
+
+/// What a story is about: each step has one kind of fault that meets it more often than the mix says; seeds in a row go
+/// through all kinds.
+pub fn focus(seed: u64) -> Vec<Focus> {
+    let steps = READS.iter().map(|(name, _)| *name).chain(WRITES);
+    let mut out = Vec::new();
+    for (n, step) in steps.enumerate() {
+        let kinds: Vec<&str> =
+            fault_kinds().map(|k| k.name).filter(|kind| impossible(step, kind).is_none()).collect();
+        let turn = seed.wrapping_add(7_u64.wrapping_mul(u64::try_from(n).unwrap_or(0)));
+        let count = u64::try_from(kinds.len()).unwrap_or(1).max(1);
+        let at = usize::try_from(turn % count).unwrap_or(0);
+        let percent = match step {
+            "set status" | "set budget" | "create ad set" | "create ad" => SOMETIMES,
+            _ if WRITES.contains(&step) => OFTEN,
+            _ => SELDOM,
+        };
+        out.extend(kinds.get(at).map(|kind| Focus { step, kind, percent }));
+    }
+    out
 }
 
 /// Why a step can never meet a fault, if it cannot.
@@ -106,6 +144,24 @@ impl Coverage {
         let n = self.events.entry(kind).or_insert(0);
         *n = n.saturating_add(1);
     }
+    /// A climb stood in a state at the end of a pass, on hold or not.
+    pub fn stood(&mut self, state: &'static str, held: bool) {
+        let n = self.stood.entry((state, held)).or_insert(0);
+        *n = n.saturating_add(1);
+    }
+    /// A decision found a gate closed.
+    pub fn closed(&mut self, gate: &str) {
+        let n = self.gates.entry(gate.to_owned()).or_insert(0);
+        *n = n.saturating_add(1);
+    }
+    /// Where climbs stood at the ends of passes, and which gates kept decisions from starting anything.
+    pub fn waits(&self) -> (BTreeMap<String, u64>, &BTreeMap<String, u64>) {
+        let named = |((state, held), n): (&(&'static str, bool), &u64)| {
+            let name = if *held { format!("{state}, on hold") } else { (*state).to_owned() };
+            (name, *n)
+        };
+        (self.stood.iter().map(named).collect(), &self.gates)
+    }
     /// Takes the counts of another story in.
     pub fn merge(&mut self, other: &Self) {
         for (step, n) in &other.steps {
@@ -116,6 +172,12 @@ impl Coverage {
         }
         for (event, n) in &other.events {
             *self.events.entry(event).or_insert(0) += n;
+        }
+        for (state, n) in &other.stood {
+            *self.stood.entry(*state).or_insert(0) += n;
+        }
+        for (gate, n) in &other.gates {
+            *self.gates.entry(gate.clone()).or_insert(0) += n;
         }
     }
     /// Cells that something can hit and fewer than `least` hits have.

@@ -6,10 +6,11 @@
 //! compares the truth of the rehearsal world with what became durable; it takes no word of the agent for anything.
 //!
 //! Reading order: [`tripwire`] (where a life ends), `wire` (the border that is watched), [`books`], [`witness`] and
-//! [`law`] (what must hold), `stage` (world and agent), `trouble` (what goes wrong), then the two rehearsals.
+//! [`law`] (what must hold), `stage` (world and agent), `trouble` (what goes wrong), `steering` (what people want), then the two rehearsals.
 
 pub mod books;
 mod checks;
+mod chronicle;
 mod cores;
 pub mod coverage;
 pub mod crashes;
@@ -17,6 +18,7 @@ pub mod law;
 mod reference;
 mod rejoin;
 mod stage;
+mod steering;
 pub mod tripwire;
 pub mod trouble;
 pub mod weeks;

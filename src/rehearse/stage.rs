@@ -25,7 +25,8 @@ use crate::{
     boot::{AnyClock, AnyTransport, BootError, Parts, Role, open_store},
     config::{self, AccountConfig},
     domain::{
-        Moment,
+        ClimbId, Moment,
+        climb::Command,
         policy::{BudgetMode, Mode},
     },
     ports::{Clock as _, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
@@ -66,7 +67,17 @@ pub(super) struct Setting {
     pub(super) list_lag_ms: i64,
     pub(super) lateness: Lateness,
     pub(super) scenario: Scenario,
+    /// The shortest waits that a configuration may ask for.
+    pub(super) quick: bool,
+    /// A study splits people between the arms.
+    pub(super) study: bool,
 }
+
+/// The shortest waits a configuration may ask for: within its own table, and tables of their own.
+const QUICK: (&str, &str) = (
+    "rung_change_gap = \"7d\"\nmin_expected_conversions = 1\n",
+    "[retry]\nafter = \"1d\"\nvolume_factor = 1.0\n[warming]\nmin = \"1d\"\nmax = \"1d\"\n",
+);
 
 impl Setting {
     pub(super) fn plain(seed: u64, mode: Mode, rule: &'static str) -> Self {
@@ -81,6 +92,8 @@ impl Setting {
             list_lag_ms: 0,
             lateness: Lateness::Fixed,
             scenario: Scenario::stuck_at_purchase(),
+            quick: false,
+            study: false,
         }
     }
 }
@@ -205,12 +218,15 @@ fn world(setting: &Setting) -> Sandbox {
 
 fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, RehearsalError> {
     let who = world.credentials();
+    let (gates, more) = if setting.quick { QUICK } else { ("", "") };
+    let isolation = if setting.study { "ad_study" } else { "none" };
     let text = format!(
         "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{}\"\n[compare]\nrule = \"{}\"\nbudget_mode = \"{}\"\n\
+         isolation = \"{isolation}\"\n\
          [stabilising]\nmin = \"7d\"\n\
          [limits]\nmax_daily_spend = \"{}.00 EUR\"\nmax_spend_per_climb = \"90000.00 EUR\"\n\
          max_regret_per_climb = \"9000.00 EUR\"\n[api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
-         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n[placement]\njudged_by = \"volume\"\n",
+         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n{gates}[placement]\njudged_by = \"volume\"\n{more}",
         who.account_id,
         setting.mode,
         setting.rule,
@@ -386,6 +402,25 @@ impl Stage {
     pub(super) fn was_taken_from(&self) -> bool {
         let witness = self.border.witness();
         standing::TAKEN.iter().any(|key| witness.books.notes.contains_key(*key))
+    }
+    /// A person's word about a climb. The disk is full for people as well, and a climb may have ended meanwhile.
+    pub(super) async fn command(
+        &self,
+        climb: &ClimbId,
+        command: Command,
+    ) -> Result<(), RehearsalError> {
+        let store = &self.parts().store;
+        let given = commands::command(store, self.now(), climb, command, PERSON, "").await;
+        match given {
+            Ok(()) => {
+                self.border.happened("person_command", &format!("{command:?} {climb}"));
+                Ok(())
+            }
+            Err(AppError::Missing { .. }) => Ok(()),
+            Err(AppError::Store(_)) if self.border.trip.is_dead() => Ok(()),
+            Err(AppError::Store(_)) if self.border.excused.load(Ordering::Relaxed) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
     /// A person gives back what guard rails took.
     pub(super) async fn lift(&self) -> Result<(), RehearsalError> {

@@ -8,7 +8,9 @@ use rand_pcg::Pcg64Mcg;
 use super::{
     Coverage, RehearsalError, Violation, checks,
     cores::on_cores,
+    coverage,
     stage::{Passed, Setting, Stage},
+    steering::{self, Steering},
     tripwire::Tripwire,
     trouble::{Class, Classes, Nemesis},
 };
@@ -18,7 +20,7 @@ use crate::{
         policy::{BudgetMode, Mode},
     },
     ports::{Store, StoreError},
-    sandbox::{Lateness, Scenario},
+    sandbox::{AdSetSpec, CampaignSpec, Edited, Lateness, Scenario, Standing},
 };
 
 /// Weeks of one story; the next story has the next seed.
@@ -183,10 +185,40 @@ struct Lived {
     trace: Vec<String>,
 }
 
+/// In one story of four nobody keeps an eye on the account, and all the more goes wrong.
+fn is_keen(seed: u64) -> bool {
+    !seed.is_multiple_of(4)
+}
+
+/// Campaigns side by side, so that one pass serves several lines.
+fn several(dice: &mut Pcg64Mcg) -> Scenario {
+    let campaign = |name: &str, level: usize, budget: i64, sets: usize, ads: u32| CampaignSpec {
+        name: name.to_owned(),
+        objective: "OUTCOME_SALES",
+        daily_budget: None,
+        adsets: (0..sets)
+            .map(|n| AdSetSpec {
+                name: format!("Audience {n}"),
+                level,
+                daily_budget: Some(budget),
+                ads,
+            })
+            .collect(),
+    };
+    let (one, sets) = (dice.random_range(3..7), dice.random_range(1..3));
+    let other = if dice.random_ratio(1, 2) { 4 } else { 2 };
+    let campaigns = vec![
+        campaign("Shop | Purchase", 4, one * 1_000 / 2, sets, 1),
+        campaign("Shop | second line", other, 4_000, 1, 1),
+    ];
+    Scenario { campaigns, ..Scenario::stuck_at_purchase() }
+}
+
 fn setting(seed: u64, dice: &mut Pcg64Mcg) -> Setting {
+    let keen = is_keen(seed);
     let mode = match dice.random_range(0..20) {
-        0 => Mode::Propose,
-        1 => Mode::Observe,
+        0 if !keen => Mode::Propose,
+        1 if !keen => Mode::Observe,
         2..=9 => Mode::Autonomous,
         _ => Mode::Supervised,
     };
@@ -218,7 +250,13 @@ fn setting(seed: u64, dice: &mut Pcg64Mcg) -> Setting {
     if dice.random_ratio(1, 2) {
         setting.lateness = Lateness::HeavyTail;
     }
-    if dice.random_ratio(1, 5) {
+    if keen {
+        setting.quick = true;
+        setting.study = dice.random_ratio(1, 5);
+        if dice.random_ratio(2, 3) {
+            setting.scenario = several(dice);
+        }
+    } else if dice.random_ratio(1, 5) {
         setting.scenario = Scenario::default();
     }
     setting
@@ -228,9 +266,14 @@ async fn story(seed: u64, weeks: u32, classes: Classes) -> Result<Lived, Rehears
     let mut dice = Pcg64Mcg::seed_from_u64(seed ^ 0x0005_7091_1e50);
     let setting = setting(seed, &mut dice);
     let stage = Stage::set(setting, Tripwire::default()).await?;
-    let nemesis = Nemesis::new(seed, classes);
+    let steering = Steering::new(seed, is_keen(seed));
+    let nemesis = Nemesis::new(seed, classes, steering.is_keen());
     stage.border.mix.storm(nemesis.wire_factor());
-    let mut life = Life { stage, dice, nemesis, passes: 0, last_decided: i64::MIN };
+    if classes.has(Class::Wire) {
+        stage.border.mix.aim(coverage::focus(seed));
+    }
+    let mut life =
+        Life { stage, dice, nemesis, steering, passes: 0, last_decided: i64::MIN, spoken: false };
     let end = life.stage.now().plus(i64::from(weeks).saturating_mul(7 * DAY_MS));
     let mut waited = HOUR_MS;
     while life.stage.now() < end.plus(-QUIET_HOURS * HOUR_MS) {
@@ -251,9 +294,15 @@ struct Life {
     stage: Stage,
     dice: Pcg64Mcg,
     nemesis: Nemesis,
+    steering: Steering,
     passes: u64,
     last_decided: i64,
+    /// Somebody has asked for something since the last pass.
+    spoken: bool,
 }
+
+/// How soon something must be able to go on to be waited for.
+const SOON_MS: i64 = 2 * HOUR_MS;
 
 impl Life {
     fn advance(&self, ms: i64) {
@@ -265,9 +314,10 @@ impl Life {
     fn wait(&mut self) -> i64 {
         let busy = {
             let witness = self.stage.border.witness();
-            let plans = witness.books.plans.values();
-            let under_way = plans.filter(|p| p.outcome.is_none() && !p.yes.is_empty()).count() > 0;
-            under_way || witness.books.in_doubt().next().is_some()
+            let then = self.stage.now().plus(SOON_MS);
+            self.spoken
+                || steering::under_way(&witness.books, then)
+                || witness.books.in_doubt().next().is_some()
         };
         let minutes = if busy && self.dice.random_ratio(3, 4) {
             self.dice.random_range(2_i64..90)
@@ -290,10 +340,14 @@ impl Life {
 
     /// One pass, answers of people, and the checks; a death is followed by a restart.
     async fn pass(&mut self) -> Result<(), RehearsalError> {
+        self.spoken = false;
         let decide = self.decides();
         self.passes = self.passes.saturating_add(1);
         match self.stage.pass(decide).await {
-            Passed::Done => self.people_answer().await?,
+            Passed::Done => {
+                self.people_answer().await?;
+                self.people_steer().await?;
+            }
             Passed::Failed(e) => {
                 let what = format!("a pass ended early: {e}");
                 let at = self.stage.now();
@@ -311,6 +365,7 @@ impl Life {
             self.stage.restart().await?;
         }
         self.stage.border.trip.disarm();
+        self.stage.border.take_stock();
         checks::after_pass(&mut self.stage).await
     }
 
@@ -322,13 +377,51 @@ impl Life {
         }
         self.stage.border.trip.disarm();
         for plan in self.stage.unanswered().await? {
-            match self.dice.random_range(0..10) {
+            match self.dice.random_range(0..if self.steering.is_keen() { 40 } else { 10 }) {
                 0 => self.stage.answer(&plan, false).await,
                 1 | 2 => {}
-                _ => self.stage.answer(&plan, true).await,
+                _ => {
+                    self.stage.answer(&plan, true).await;
+                    self.spoken = true;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whoever keeps an eye on the account says what is to become of its climbs.
+    async fn people_steer(&mut self) -> Result<(), RehearsalError> {
+        if self.nemesis.nobody_answers() || self.stage.border.trip.is_dead() {
+            return Ok(());
+        }
+        self.stage.border.trip.disarm();
+        let wishes = self.steering.wishes(&self.stage.border.witness().books);
+        for (climb, command) in wishes {
+            self.stage.command(&climb, command).await?;
+            self.spoken = true;
+        }
+        let world = self.stage.border.world.inventory();
+        let off = self.steering.revives(&self.stage.border.witness().books, &world);
+        if let Some(id) = off {
+            self.revive(&id, &world);
+        }
+        if self.steering.lifts() {
+            self.stage.lift().await?;
+            self.stage.border.happened("guard_rails_lifted", "by a person");
+        }
+        Ok(())
+    }
+
+    /// Somebody turns a campaign on in Ads Manager.
+    fn revive(&self, id: &str, before: &[Standing]) {
+        let border = &self.stage.border;
+        if border.world.edit_as_person(id, &[("status", "ACTIVE")]).is_ok() {
+            border.happened("line_revived", id);
+            let touched = vec![(id.to_owned(), "status".to_owned())];
+            let edited = Edited { what: id.to_owned(), touched, ..Edited::default() };
+            let after = border.world.inventory();
+            border.witness().people_edited(border.now(), &edited, before, &after);
+        }
     }
 
     /// Nothing goes wrong any more: everything has to come to rest, and a restart must change nothing.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Coverage, Witness, coverage,
+    Coverage, Witness, chronicle, coverage,
     tripwire::{Event, Side, Tripwire},
     witness::Leaving,
 };
@@ -124,6 +124,14 @@ impl Border {
         self.witness().tell(at, format!("{kind}: {what}"));
         self.coverage().event(kind);
     }
+    /// Counts where every open climb stands.
+    pub(super) fn take_stock(&self) {
+        let witness = self.witness();
+        let mut coverage = self.coverage();
+        for climb in witness.books.climbs.values().filter(|c| c.state.is_open()) {
+            coverage.stood(climb.state.as_str(), climb.held.is_some());
+        }
+    }
     /// The next `commits` commits fail.
     pub(super) fn break_disk(&self, trouble: DiskTrouble, commits: u32) {
         *lock(&self.disk) = (commits > 0).then_some((trouble, commits));
@@ -211,6 +219,7 @@ impl Wire {
         let write = writes(request);
         let before = if write { border.world.inventory() } else { Vec::new() };
         if write {
+            border.witness().tell(border.now(), chronicle::sent(request));
             let stopped = border.switch.stopped();
             let account = border.world.shown_account();
             border.witness().skew_ms = border.skew_ms.load(Ordering::Relaxed);
@@ -223,9 +232,10 @@ impl Wire {
                 account_status: border.world.account_status(),
             });
         }
+        let step = coverage::step(request);
+        border.mix.next_is(step);
         let answer = border.world.send(request);
         let fault = border.mix.take();
-        let step = coverage::step(request);
         border.coverage().count(step, fault);
         if let Some(fault) = fault {
             let at = border.now();
@@ -308,7 +318,12 @@ impl CommitHook for Disk {
     }
     fn after(&self, change: Change<'_>) -> Result<(), StoreError> {
         if let Change::Batch(batch) = change {
-            self.0.witness().committed(batch);
+            let now = self.0.now();
+            let mut witness = self.0.witness();
+            for line in chronicle::lines(&witness.books, batch) {
+                witness.tell(now, line);
+            }
+            witness.committed(batch);
         }
         if self.0.dies_after_commit.swap(false, Ordering::Relaxed) {
             self.0.die("commit", Side::Applied);

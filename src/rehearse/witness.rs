@@ -131,6 +131,8 @@ pub struct Witness {
     pub distrusted: bool,
     /// How far the agent's clock is off, in milliseconds.
     pub skew_ms: i64,
+    /// Daily budget that other people have taken from the campaigns of a climb, in minor units.
+    pub lowered: BTreeMap<String, i64>,
     /// When our writes raised the budget of an object.
     pub raised: BTreeMap<String, Vec<Moment>>,
     /// Some faults make a second, paused object of one write possible: reads that lag for longer than is waited for.
@@ -186,6 +188,7 @@ impl Witness {
         before: &[Standing],
         after: &[Standing],
     ) {
+        law::money::people_lowered(self, before, after);
         let world = || before.iter().chain(after);
         let markers = |id: &str| -> Vec<String> {
             let names = world().filter(|o| o.id == id).map(|o| o.name.as_str());

@@ -116,6 +116,17 @@ pub enum Outage {
     Down,
 }
 
+/// A kind of fault that meets a step of the agent more often than the mix says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Focus {
+    /// The step, in the words of whoever announces steps.
+    pub step: &'static str,
+    /// Name of the kind.
+    pub kind: &'static str,
+    /// In how many of a hundred.
+    pub percent: u32,
+}
+
 /// Draws faults. Clones share the stream, so that the holder of one can steer the one in the sandbox.
 #[derive(Debug, Clone)]
 pub struct FaultMix {
@@ -129,6 +140,8 @@ struct Inner {
     left_out: [bool; MIX.len()],
     outage: Option<Outage>,
     last: Option<&'static str>,
+    focus: Vec<Focus>,
+    step: Option<&'static str>,
 }
 
 impl FaultMix {
@@ -136,7 +149,15 @@ impl FaultMix {
     pub fn new(seed: u64) -> Self {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let left_out = std::array::from_fn(|_| rng.random_ratio(1, 5));
-        let inner = Inner { rng, factor: 1, left_out, outage: None, last: None };
+        let inner = Inner {
+            rng,
+            factor: 1,
+            left_out,
+            outage: None,
+            last: None,
+            focus: Vec::new(),
+            step: None,
+        };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
     /// Another mix that goes on where this one stands, and shares nothing with it.
@@ -154,6 +175,14 @@ impl FaultMix {
     /// From now on every request meets this, or nothing of the kind.
     pub fn outage(&self, outage: Option<Outage>) {
         self.lock().outage = outage;
+    }
+    /// From now on these kinds meet these steps more often, as far as anything goes wrong at all.
+    pub fn aim(&self, focus: Vec<Focus>) {
+        self.lock().focus = focus;
+    }
+    /// Which step the next request belongs to.
+    pub fn next_is(&self, step: &'static str) {
+        self.lock().step = Some(step);
     }
     /// The kind that struck the last request, once.
     pub fn take(&self) -> Option<&'static str> {
@@ -175,9 +204,12 @@ impl Shape {
     fn of(method: Method, path: &str) -> Self {
         let tail = path.rsplit('/').next().unwrap_or_default();
         let report = tail == "insights";
-        let write = method != Method::Get && !report;
-        let object = tail.bytes().all(|b| b.is_ascii_digit());
-        let edge = !object && !tail.starts_with("act_") && tail != "debug_token" && tail != "me";
+        // Requests to the root are several reads in one.
+        let batch = tail.is_empty();
+        let write = method != Method::Get && !report && !batch;
+        let object = !batch && tail.bytes().all(|b| b.is_ascii_digit());
+        let edge =
+            !object && !batch && !tail.starts_with("act_") && tail != "debug_token" && tail != "me";
         let edit = write && method == Method::Post && object;
         let amounts = write && (edit || matches!(tail, "campaigns" | "adsets"));
         Self { write, list: !write && edge, amounts, edit }
@@ -202,6 +234,13 @@ impl Inner {
             Some(Outage::Sunset) => return Some("version"),
             Some(Outage::Down) => return Some("refused"),
             None => {}
+        }
+        let step = self.step.take();
+        let aimed = self.focus.iter().find(|f| Some(f.step) == step).copied();
+        if let Some(focus) = aimed.filter(|_| self.factor > 0)
+            && self.rng.random_range(0..100) < focus.percent
+        {
+            return Some(focus.kind);
         }
         let at: u32 = self.rng.random_range(0..10_000);
         let mut upto: u32 = 0;
@@ -313,6 +352,23 @@ mod tests {
                 assert_eq!(mix.take(), Some(name));
             }
         }
+    }
+
+    #[test]
+    fn what_a_story_is_about_meets_its_step_and_no_other() {
+        let mut mix = FaultMix::new(5);
+        mix.storm(1);
+        mix.aim(vec![Focus { step: "delete rule", kind: "huge", percent: 90 }]);
+        let mut hits = |step: &'static str| {
+            let strike = |n| {
+                mix.next_is(step);
+                mix.strike(n, Method::Delete, "/v26.0/77");
+                mix.take()
+            };
+            (0..100).filter_map(strike).filter(|kind| *kind == "huge").count()
+        };
+        assert!(hits("delete rule") > 70);
+        assert!(hits("set status") < 10);
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod world;
 pub use audience::{Audience, Delivered, Delivery, LearningStage, LearningView, SteadyAudience};
 pub use catalogue::known_errors;
 pub use clock::SimClock;
-pub use faultmix::{FaultKind, FaultMix, Meets, Outage, kinds as fault_kinds};
+pub use faultmix::{FaultKind, FaultMix, Focus, Meets, Outage, kinds as fault_kinds};
 pub use faults::{Fault, Faults, NoFaults, ScriptedFaults};
 pub use handle::Sandbox;
 pub use inventory::Standing;

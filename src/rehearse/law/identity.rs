@@ -158,6 +158,25 @@ fn bound_twice(books: &Books) -> Vec<Finding> {
     twice.into_iter().map(|id| ("an_object_belongs_to_one_write", id)).collect()
 }
 
+/// Of one write's objects, one is left once nothing has gone wrong for more than a day: the others were put away.
+pub fn leftovers(world: &[Standing], books: &Books, people: &People) -> Vec<Finding> {
+    let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for object in world.iter().filter(|o| o.is_there() && !people.made.contains(&o.id)) {
+        let touched = people.touched.keys().any(|(id, _)| *id == object.id);
+        if let Some(key) =
+            marked(&object.name).filter(|key| !touched && !people.markers.contains(*key))
+        {
+            by_key.entry(key).or_default().push(&object.id);
+        }
+    }
+    let settled = |key: &str| {
+        books.writes.get(key).is_some_and(|w| w.creates && w.status() == Some(WriteStatus::Done))
+    };
+    let left = by_key.into_iter().filter(|(key, ids)| ids.len() > 1 && settled(key));
+    left.map(|(key, ids)| ("leftovers_are_put_away", format!("{} carry {key}", ids.join(" and "))))
+        .collect()
+}
+
 /// What we turned on belongs to a climb, once everything has come to rest.
 pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Finding> {
     let carried: BTreeSet<String> = books
@@ -279,6 +298,23 @@ mod tests {
             send(w, &request, &[standing("campaign", "9", "PAUSED")]);
         });
         assert!(unread.contains(&"nothing_unverified_is_switched_on"), "{unread:?}");
+    }
+
+    #[test]
+    fn a_twin_that_is_still_there_is_named_unless_a_person_took_it_up() {
+        let world = [
+            named("campaign", "1", "ACTIVE", "x [rw:K]"),
+            named("campaign", "2", "PAUSED", "x [rw:K]"),
+        ];
+        let mut books = Books::default();
+        let entries = vec![(AT, Entry::Started), (AT, Entry::Succeeded)];
+        let write = super::super::super::books::BookedWrite { entries, ..booked("1") };
+        books.writes.insert("K".to_owned(), write);
+        let mut people = People::default();
+        let found = leftovers(&world, &books, &people);
+        assert_eq!(found, [("leftovers_are_put_away", "1 and 2 carry K".to_owned())]);
+        people.touched.insert(("2".to_owned(), "name".to_owned()), AT);
+        assert!(leftovers(&world, &books, &people).is_empty());
     }
 
     #[test]

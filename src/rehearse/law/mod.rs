@@ -59,6 +59,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     // Identity
     ("one_object_per_write", "one living object per write, and never two that are on"),
     ("one_active_copy_per_rung", "one copy of a campaign at a rung is on at most"),
+    (
+        "leftovers_are_put_away",
+        "a second object of one write is gone within a day of becoming visible",
+    ),
     ("no_orphan", "what carries our marker has a write on disk"),
     ("no_ghost", "what a settled creation made is in the world"),
     ("an_object_belongs_to_one_write", "an object is bound to one write, once"),

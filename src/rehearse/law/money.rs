@@ -27,6 +27,34 @@ fn daily_of(world: &[Standing], campaign: &Standing) -> i64 {
     })
 }
 
+/// What somebody else takes from the running campaigns of a climb, or gives to one that is off: turning the incumbent on
+/// again in place of the challenger gives as much more, although nothing of ours was raised.
+pub fn people_lowered(witness: &mut Witness, before: &[Standing], after: &[Standing]) {
+    let open = witness.books.climbs.values().filter(|c| c.state.is_open());
+    let lowered: Vec<(String, i64)> = open
+        .filter_map(|climb| {
+            let challenger = crate::app::collect::challenger_of(climb);
+            let arm = |o: &&Standing| {
+                o.kind == "campaign"
+                    && (o.id == climb.incumbent.as_str()
+                        || challenger.as_ref().is_some_and(|id| o.id == id.as_str()))
+            };
+            let of = |world: &[Standing], on: bool| -> i64 {
+                let arms = world.iter().filter(arm).filter(|c| c.is_on() == on);
+                arms.map(|c| daily_of(world, c)).sum()
+            };
+            let taken = (of(before, true) - of(after, true)).max(0);
+            // What they give to a campaign that is off comes with it when it is turned on again.
+            let given = (of(after, false) - of(before, false)).max(0);
+            let by = if taken > 0 { taken } else { given };
+            (by > 0).then(|| (climb.id.to_string(), by))
+        })
+        .collect();
+    for (climb, by) in lowered {
+        *witness.lowered.entry(climb).or_insert(0) += by;
+    }
+}
+
 /// Judges a request that has its permit.
 pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
     let mut findings = Vec::new();
@@ -116,6 +144,7 @@ pub fn applied(witness: &mut Witness, now: Moment, before: &[Standing], after: &
     let (added, of) = (*added, witness.books.plans.values());
     let of = of.filter(|p| p.plan.climb.as_str() == climb).map(|p| &p.plan.money);
     let approved = of.map(|m| m.extra_per_day.minor()).max().unwrap_or(0);
+    let approved = approved + witness.lowered.get(&climb).copied().unwrap_or(0);
     // Halves of odd amounts may differ by a unit per ad set.
     if is > was && added > approved + 2 {
         let what = format!("{climb} has added {added} a day, {approved} approved");
