@@ -266,10 +266,12 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
     let (mut climb, effects) = before.on(&Event::Commanded { command: order.command, today });
     let mut batch = Vec::new();
-    // A command that changes course voids the plan that was waiting.
+    // A command that changes course voids the plan that was waiting: a climb waits for one plan, and nothing that was
+    // agreed to before an abort goes out after it.
+    let turns = climb.state != before.state
+        || effects.iter().any(|effect| matches!(effect, Effect::Propose { .. }));
     let closes = order.command != Command::Pause && order.command != Command::Resume;
-    if let Some(pending) = before.pending.as_ref().filter(|_| closes && climb.state != before.state)
-    {
+    if let Some(pending) = before.pending.as_ref().filter(|_| closes && turns) {
         let started = !desk.store.intents(Some(&pending.plan)).await?.is_empty();
         if started {
             return Ok("its plan is being carried out; try again when it has ended".to_owned());

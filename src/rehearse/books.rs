@@ -76,6 +76,8 @@ pub struct Books {
     pub ended: u64,
     /// Person's commands by climb: when the last was given.
     pub commands: BTreeMap<String, Moment>,
+    /// When a person last aborted a climb.
+    pub aborts: BTreeMap<String, Moment>,
     /// Notes as they stand; an emptied one is none.
     pub notes: BTreeMap<String, String>,
 }
@@ -154,6 +156,9 @@ impl Books {
             }
             Record::Command(row) => {
                 self.commands.insert(row.subject.clone(), row.at);
+                if row.kind == "climb_abort" {
+                    self.aborts.insert(row.subject.clone(), row.at);
+                }
             }
             Record::Note { key, value } if value.is_empty() => {
                 self.notes.remove(key);

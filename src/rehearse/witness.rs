@@ -76,9 +76,10 @@ pub struct People {
 }
 
 impl People {
-    /// True when anything of these objects was touched.
+    /// True when anything of these objects was touched, or is of their making.
     pub fn touched_any(&self, ids: &BTreeSet<&str>) -> bool {
         self.touched.keys().any(|(id, _)| ids.contains(id.as_str()))
+            || ids.iter().any(|id| self.made.contains(*id))
     }
 }
 

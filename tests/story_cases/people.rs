@@ -165,3 +165,38 @@ async fn promote_by_hand_gives_the_line_to_the_challenger() {
     assert_eq!(kinds, [PlanKind::Clone, PlanKind::Activate, PlanKind::Shift]);
     custody::holds(&story).await;
 }
+
+#[tokio::test]
+async fn an_abort_withdraws_the_activation_that_was_agreed_to_before_it() {
+    let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+    for _ in 0..12 {
+        story.pass(true).await;
+        let newest = story.plans().await.pop();
+        if newest.is_some_and(|(row, _)| row.kind == PlanKind::Activate) {
+            break;
+        }
+        story.answer_all(true).await;
+        story.sleep_hours(3);
+    }
+    story.answer_all(true).await;
+    let climb = story.open_climb().await;
+    let (row, _) = story.plans().await.pop().unwrap();
+    assert_eq!((row.kind, row.end), (PlanKind::Activate, None), "{}", story.tale());
+    story.command(&climb, Command::Abort).await;
+    for _ in 0..3 {
+        story.pass(true).await;
+        story.sleep_hours(2);
+    }
+    let sent = story.world.requests();
+    let on = sent.iter().filter(|e| e.method == "POST" && e.body["status"] == "ACTIVE").count();
+    assert_eq!(on, 0, "{}", story.tale());
+    let ended: Vec<(PlanKind, String)> = story
+        .plans()
+        .await
+        .into_iter()
+        .filter_map(|(row, _)| Some((row.kind, row.end?.outcome)))
+        .collect();
+    assert!(ended.contains(&(PlanKind::Activate, "withdrawn".to_owned())), "{ended:?}");
+    assert!(ended.contains(&(PlanKind::CleanUp, "done".to_owned())), "{ended:?}");
+    custody::holds(&story).await;
+}

@@ -123,6 +123,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     ("approval_precedes_the_write", "a plan is approved and not rejected before its first write"),
     ("an_expired_plan_begins_nothing", "the first write of a plan begins before the plan expires"),
+    (
+        "what_was_aborted_begins_nothing",
+        "no plan that was filed before a person's abort begins to spend after it",
+    ),
     ("an_edit_names_one_object", "a write is about one object and says what to change"),
     ("each_day_counts_once", "the days of a decision's evidence are in order, each once"),
     ("dry_modes_write_nothing", "observe and propose send no write"),

@@ -101,6 +101,7 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, plan: 
     let mut findings = Vec::new();
     if let Some((filed, action)) = witness.books.action_of(op_key) {
         findings.extend(expired(witness, filed, op_key, plan));
+        findings.extend(aborted(witness, filed, op_key, plan));
         findings.extend(unexpected(witness, leaving, action, plan));
         findings.extend(overwrites(witness, leaving, filed, action, plan));
         findings.extend(too_early(witness, filed, action, plan));
@@ -205,18 +206,40 @@ fn bound(witness: &mut Witness, op_key: &str, object: &str) {
     }
 }
 
+/// The first time the first write of a plan was started, if it is this one.
+fn begins(witness: &Witness, op_key: &str, plan: &str) -> Option<Moment> {
+    let others = witness.books.writes.iter().filter(|(key, w)| w.plan == plan && *key != op_key);
+    if others.flat_map(|(_, w)| &w.entries).any(|(_, e)| *e == Entry::Started) {
+        return None;
+    }
+    let write = witness.books.writes.get(op_key)?;
+    Some(write.entries.iter().find(|(_, e)| *e == Entry::Started)?.0)
+}
+
 fn expired(
     witness: &Witness,
     filed: &FiledPlan,
     op_key: &str,
     plan: &str,
 ) -> Option<super::Finding> {
-    let others = witness.books.writes.iter().filter(|(key, w)| w.plan == plan && *key != op_key);
-    let begun_before = others.flat_map(|(_, w)| &w.entries).any(|(_, e)| *e == Entry::Started);
-    let write = witness.books.writes.get(op_key)?;
-    let first = write.entries.iter().find(|(_, e)| *e == Entry::Started)?.0;
-    (!begun_before && first > filed.plan.expires)
+    let first = begins(witness, op_key, plan)?;
+    (first > filed.plan.expires)
         .then(|| ("an_expired_plan_begins_nothing", format!("plan {plan} began at {first}")))
+}
+
+fn aborted(
+    witness: &Witness,
+    filed: &FiledPlan,
+    op_key: &str,
+    plan: &str,
+) -> Option<super::Finding> {
+    let abort = *witness.books.aborts.get(filed.plan.climb.as_str())?;
+    let first = begins(witness, op_key, plan)?;
+    let spends = filed.plan.kind == PlanKind::Activate && filed.plan.created <= abort;
+    (spends && first > abort).then(|| {
+        let what = format!("plan {plan} began at {first}; a person had aborted at {abort}");
+        ("what_was_aborted_begins_nothing", what)
+    })
 }
 
 fn unexpected(

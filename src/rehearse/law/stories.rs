@@ -21,7 +21,7 @@ use crate::{
     },
     ports::{
         Record,
-        store::{ClimbRow, IntentRow, PlanRow},
+        store::{ClimbRow, CommandRow, IntentRow, PlanRow},
     },
     sandbox::{LedgerDay, Standing},
 };
@@ -471,4 +471,29 @@ fn an_object_of_another_write_or_of_a_person_is_named() {
     assert_eq!(bound(|w| drop(w.made.insert("9".into(), "L".into()))), [name]);
     assert_eq!(bound(|w| w.people.made.extend(["9".to_owned()])), [name]);
     assert!(bound(|w| drop(w.made.insert("9".into(), "K".into()))).is_empty());
+}
+
+#[test]
+fn an_activation_that_begins_after_an_abort_is_named() {
+    let activate = plan(PlanKind::Activate, vec![switch("campaign", "9", Status::Active)], 0);
+    let abort = |at: Moment| {
+        Record::Command(CommandRow {
+            id: 1,
+            at,
+            by: "ana".to_owned(),
+            kind: "climb_abort".to_owned(),
+            subject: "c".to_owned(),
+            note: String::new(),
+        })
+    };
+    let begun = |abort_at: Moment, at: Moment| {
+        found(|w| {
+            let hash = file(w, &activate);
+            w.committed(&[abort(abort_at)]);
+            let request = begin(w, &activate, &hash, "campaign", at);
+            send(w, &request, &[]);
+        })
+    };
+    assert!(begun(AT.plus(1), AT.plus(2)).contains(&"what_was_aborted_begins_nothing"));
+    assert!(!begun(AT.plus(-1), AT.plus(2)).contains(&"what_was_aborted_begins_nothing"));
 }
