@@ -19,6 +19,8 @@ mod door;
 mod exposure;
 #[path = "guard_cases/memory.rs"]
 mod memory;
+#[path = "graph_cases/pages.rs"]
+mod pages;
 #[path = "guard_cases/paper.rs"]
 mod paper;
 #[path = "planner.rs"]
