@@ -21,7 +21,7 @@ impl Server {
     fn draw(rng: &mut Pcg64Mcg) -> Self {
         let count = rng.random_range(1..8);
         let mut id = 0;
-        let page = |rng: &mut Pcg64Mcg| {
+        let mut page = |rng: &mut Pcg64Mcg| {
             let first = id;
             id += rng.random_range(0..4_u64);
             (first..id).collect::<Vec<u64>>()
