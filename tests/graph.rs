@@ -1,5 +1,9 @@
 //! The Graph transport over real HTTP on this machine: what it follows, how much it takes, how long it waits.
 
+#[cfg(test)]
+#[path = "graph_cases/pages.rs"]
+mod pages;
+
 use std::{
     io::{Read, Write},
     net::SocketAddr,

@@ -95,14 +95,22 @@ pub async fn mode_of<S: Store>(
 
 /// Takes autonomy back until a person returns it; the first reason is kept.
 pub async fn demote<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, why: &str) -> Result<()> {
+    Ok(desk.store.commit(demotion(desk, why).await?).await?)
+}
+
+/// The records of a demotion, for the commit of what caused it; none when autonomy was taken before.
+async fn demotion<S: Store, R, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    why: &str,
+) -> Result<Vec<Record>> {
     if document::<S, Taken>(desk.store, DEMOTED).await?.is_some() || bug(Bug::NoDemotion) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let at = desk.clock.now();
     let taken = Taken { at, why: why.to_owned() };
     let link = journal::audit(at, "demoted", desk.actor, json!({ "why": why }));
     tracing::error!("autonomy is taken back: {why}");
-    Ok(desk.store.commit(vec![note(DEMOTED, &taken), link]).await?)
+    Ok(vec![note(DEMOTED, &taken), link])
 }
 
 /// Gives back what guard rails took: autonomy, the breaker, the hold after a shock.
@@ -163,10 +171,12 @@ pub async fn look_after_breaker<S: Store, R, C: Clock>(
         state.told = Some(trip.at);
         let body = json!({ "why": trip.cause.as_str(), "since": trip.at.rfc3339() });
         let link = journal::audit(now, "breaker_opened", desk.actor, body);
-        desk.store.commit(vec![note(BREAKER, &state), link]).await?;
+        let mut batch = vec![note(BREAKER, &state), link];
         if trip.cause.demotes() {
-            demote(desk, trip.cause.as_str()).await?;
+            // Told of once: a death right after the telling must not leave the autonomy.
+            batch.extend(demotion(desk, trip.cause.as_str()).await?);
         }
+        desk.store.commit(batch).await?;
         return Ok(Some(format!("writes are off: {}", trip.cause.as_str())));
     }
     let doubts = desk.store.intents(None).await?.iter().any(is_in_doubt);

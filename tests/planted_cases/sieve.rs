@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write as _},
     fs,
     io::Read as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -20,6 +20,7 @@ const PROPERTIES: &[&str] = &[
     "exposure::a_day_is_what_the_adversary_can_spend_on_it",
     "exposure::a_period_is_what_the_adversary_can_spend",
     "exposure::the_closed_form_bounds_every_run_and_its_inverse_stays_within",
+    "pages::a_list_is_complete_or_an_error",
     "planner::a_clone_creates_everything_paused_under_its_own_marker_and_conserves_the_budget",
     "planner::a_shift_never_lets_the_sum_of_budgets_rise_and_ends_at_the_run_rate",
     "planner::ending_a_test_restores_the_run_rate_by_raises_of_at_most_a_fifth",
@@ -36,11 +37,15 @@ const PROPERTIES: &[&str] = &[
     "tampers::every_random_tamper_is_found_up_to_the_last_copied_head",
 ];
 /// Random cases of each property that asks how many.
-const CASES: &str = "10000";
-/// Stories of ten weeks that a bug may take to show.
+const CASES: &str = "2000";
+/// Stories of ten weeks that a bug may take to show, unless `RUNGWISE_SEEDS` says otherwise.
 const MOST_SEEDS: u32 = 1_000;
 /// Longer than any catcher takes on a slow machine: what hangs is found too.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
+
+fn seeds() -> u32 {
+    crate::asked::asked("RUNGWISE_SEEDS").unwrap_or(MOST_SEEDS)
+}
 
 /// How a bug was found.
 #[derive(Debug)]
@@ -54,13 +59,19 @@ pub(crate) struct Caught {
 }
 
 /// One process of this program with one bug and some catchers.
-fn run(bug: Option<&str>, tests: &[&str]) -> String {
+fn run(bug: Option<&str>, known: &str, tests: &[&str]) -> String {
     let program = std::env::current_exe().expect("this program has a path");
     let mut command = Command::new(program);
     command.args(tests).args(["--exact", "--include-ignored", "--test-threads=2"]);
-    command.env_remove("RUNGWISE_PLANTED").env("RUNGWISE_SEEDS", MOST_SEEDS.to_string());
-    command.env("RUNGWISE_CASES", CASES);
+    command.env_remove("RUNGWISE_PLANTED").env("RUNGWISE_SEEDS", seeds().to_string());
+    command.env("RUNGWISE_CASES", CASES).env("RUNGWISE_TAMPERS", "54");
+    // The same cases in every run, none kept from another one, and files where nothing waits for a disk.
+    command.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+    if Path::new("/dev/shm").is_dir() {
+        command.env("TMPDIR", "/dev/shm");
+    }
     command.env("RUST_BACKTRACE", "0").stdout(Stdio::piped()).stderr(Stdio::null());
+    command.env("RUNGWISE_KNOWN", known).args((known == "all").then_some("--nocapture"));
     if let Some(name) = bug {
         command.env("RUNGWISE_PLANTED", name);
     }
@@ -119,11 +130,21 @@ fn rehearsal(kind: &str, text: &str) -> Option<Caught> {
     Some(Caught { by: format!("{kind} `{name}`"), at, what })
 }
 
+/// Seeds on which the program breaks an invariant as it is, with the invariant: findings of their own.
+pub(crate) fn broken_without_a_bug() -> BTreeMap<String, String> {
+    let text = run(None, "all", &["weeks_break_nothing"]);
+    let broken = text.lines().filter_map(|line| line.strip_prefix("BROKEN ")?.split_once(' '));
+    broken.map(|(seed, name)| (seed.to_owned(), name.to_owned())).collect()
+}
+
 /// Tries every catcher until one cries out.
-pub(crate) fn sift(bug: Option<&str>) -> Option<Caught> {
-    property(&run(bug, PROPERTIES))
-        .or_else(|| rehearsal("weeks", &run(bug, &["weeks_break_nothing"])))
-        .or_else(|| rehearsal("deaths", &run(bug, &["deaths_break_nothing"])))
+pub(crate) fn sift(bug: Option<&str>, known: &BTreeMap<String, String>) -> Option<Caught> {
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    let known = known.join(",");
+    let weeks = || (bug.is_some()).then(|| run(bug, &known, &["weeks_break_nothing"]));
+    property(&run(bug, &known, PROPERTIES))
+        .or_else(|| rehearsal("weeks", &weeks()?))
+        .or_else(|| rehearsal("deaths", &run(bug, &known, &["deaths_break_nothing"])))
 }
 
 /// A row of the book.
@@ -140,11 +161,16 @@ impl Row {
         Self { name: name.to_owned(), text: format!("| `{name}` | {what} | {by} | {at} |") }
     }
     /// The row of a program without a bug.
-    pub(crate) fn silence(caught: Option<&Caught>) -> Self {
-        let all = format!("{} properties, {MOST_SEEDS} seeds", PROPERTIES.len());
-        let by = caught.map_or("all catchers are silent", |c| c.by.as_str());
-        let at = caught.map_or(all.as_str(), |c| c.at.as_str());
-        Self { name: "-".to_owned(), text: format!("| `-` | no bug | {by} | {at} |") }
+    pub(crate) fn silence(noise: Option<&Caught>, known: &BTreeMap<String, String>) -> Self {
+        let all = format!("{} properties, {} seeds", PROPERTIES.len(), seeds());
+        let seeds = known.iter().map(|(seed, name)| format!("seed {seed} `{name}`"));
+        let loud: Vec<String> = noise.map(|c| c.by.clone()).into_iter().chain(seeds).collect();
+        let by = if loud.is_empty() {
+            "all catchers are silent".to_owned()
+        } else {
+            format!("not counted below: {}", loud.join(", "))
+        };
+        Self { name: "-".to_owned(), text: format!("| `-` | no bug | {by} | {all} |") }
     }
 }
 

@@ -74,6 +74,17 @@ fn switches_on(witness: &mut Witness, world: &[Standing], op_key: &str, id: &str
         })
         .map(|(key, w)| format!("{key} ({})", w.action))
         .collect();
+    let standing = |id: &str| world.iter().any(|o| o.id == id && o.is_there());
+    let ordered =
+        books.writes.iter().filter(|(_, w)| w.creates && Some(&w.plan) == built_by.as_ref());
+    let gone: Vec<String> = ordered
+        .filter(|(_, w)| w.object.as_deref().is_none_or(|id| !standing(id)))
+        .map(|(key, w)| format!("{key} ({})", w.action))
+        .collect();
+    if !gone.is_empty() {
+        let what = format!("campaign {id} without {}", gone.join(", "));
+        witness.accuse("what_is_switched_on_is_what_was_ordered", what);
+    }
     if built_by.is_some() && !unread.is_empty() {
         let what = format!("campaign {id} before {}", unread.join(", "));
         witness.accuse("nothing_unverified_is_switched_on", what);

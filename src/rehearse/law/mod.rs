@@ -74,6 +74,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "nothing_unverified_is_switched_on",
         "a campaign is turned on when every write of its tree has been read back",
     ),
+    (
+        "what_is_switched_on_is_what_was_ordered",
+        "every object a challenger was ordered with stands when its campaign is turned on",
+    ),
     ("money_starts_at_one_write", "children are on before their campaign, never after"),
     ("everything_is_created_paused", "creations are PAUSED"),
     ("what_we_create_carries_its_marker", "the name of a creation ends in the key of its write"),
