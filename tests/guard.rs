@@ -28,3 +28,6 @@ mod reckoned;
 #[cfg(test)]
 #[path = "guard_cases/standing.rs"]
 mod standing;
+
+#[path = "guard_cases/writes.rs"]
+mod writes;

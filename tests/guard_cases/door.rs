@@ -38,7 +38,7 @@ use super::{
 /// A Wednesday at noon.
 const NOON: i64 = 1_767_787_200_000;
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
 }
 
@@ -53,7 +53,7 @@ struct Story {
     thrown: Option<Moment>,
 }
 
-fn climb_row(incumbent: &str) -> ClimbRow {
+pub(crate) fn climb_row(incumbent: &str) -> ClimbRow {
     let (id, line) = (ClimbId::new("c").expect("legal"), LineId::new("l").expect("legal"));
     let at = Moment::from_millis(0);
     let incumbent = CampaignId::new(incumbent).expect("digits");
@@ -64,7 +64,7 @@ fn climb_row(incumbent: &str) -> ClimbRow {
     ClimbRow { id, line, state: "observing".into(), open: true, doc, updated_at: at }
 }
 
-fn account() -> AccountInfo {
+pub(crate) fn account() -> AccountInfo {
     AccountInfo {
         name: "Shop".into(),
         currency: "EUR".parse().expect("letters"),

@@ -2,7 +2,7 @@
 //! get lost.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -93,6 +93,14 @@ pub(crate) struct World {
     rng: Pcg64Mcg,
     /// Per cent of writes that end in no clean yes.
     trouble: u32,
+    /// What comes of the next writes, before chance decides: the class of the error if any, and whether it is applied.
+    pub(crate) script: VecDeque<(Option<MetaClass>, bool)>,
+    /// The account's log of activities.
+    pub(crate) told: Vec<Activity>,
+    /// What else acts on every campaign.
+    pub(crate) meddling: Vec<Interference>,
+    /// What a read of any object shows, where it is not the truth.
+    pub(crate) shows: Option<Option<BTreeMap<Aspect, String>>>,
 }
 
 /// The account.
@@ -154,7 +162,18 @@ pub(crate) fn on(tree: &Tree) -> i64 {
 impl Paper {
     pub(crate) fn new(trees: Vec<Tree>, ticks: Arc<Ticks>, seed: u64, trouble: u32) -> Self {
         let rng = Pcg64Mcg::seed_from_u64(seed);
-        let world = World { trees, sent: vec![], edit: None, reads: 0, rng, trouble };
+        let world = World {
+            trees,
+            sent: vec![],
+            edit: None,
+            reads: 0,
+            rng,
+            trouble,
+            script: VecDeque::new(),
+            told: vec![],
+            meddling: vec![],
+            shows: None,
+        };
         let account = AccountId::new("1").expect("digits");
         Self { account, world: Mutex::new(world), ticks }
     }
@@ -212,6 +231,10 @@ pub(crate) fn template(op: &Op) -> Template {
         Op::SetDailyBudget { object, to, .. } => {
             (object.template(), ("daily_budget", to.minor().to_string()))
         }
+        Op::DeleteRule { rule } => {
+            let (method, path) = ("DELETE".to_owned(), rule.template());
+            return Template { method, path, params: vec![] };
+        }
         other => panic!("no such write on paper: {other:?}"),
     };
     let params = vec![(param.0.to_owned(), param.1)];
@@ -263,6 +286,9 @@ impl MetaRead for Paper {
         id: &ObjectId,
     ) -> Result<Option<BTreeMap<Aspect, String>>, MetaError> {
         let world = self.read();
+        if let Some(shown) = &world.shows {
+            return Ok(shown.clone());
+        }
         let text = |m: Option<Money>| m.map_or_else(String::new, |m| m.minor().to_string());
         for tree in &world.trees {
             let c = &tree.campaign;
@@ -294,7 +320,7 @@ impl MetaRead for Paper {
         Ok(vec![])
     }
     async fn activities(&self, _: Moment) -> Result<Vec<Activity>, MetaError> {
-        Ok(vec![])
+        Ok(self.world().told.clone())
     }
     async fn pixel_hours(&self, _: &PixelId, _: Moment) -> Result<Vec<PixelHour>, MetaError> {
         Ok(vec![])
@@ -303,7 +329,7 @@ impl MetaRead for Paper {
         WireState::default()
     }
     async fn interference(&self, _: &CampaignId) -> Result<Vec<Interference>, MetaError> {
-        Ok(vec![])
+        Ok(self.world().meddling.clone())
     }
     async fn token(&self) -> Result<TokenInfo, MetaError> {
         Err(error(MetaClass::Unknown))
@@ -321,8 +347,15 @@ impl MetaWrite for Paper {
         let trouble = world.trouble;
         let fate =
             if world.rng.random_range(0..100) < trouble { world.rng.random_range(0..4) } else { 4 };
+        let class = match fate {
+            0 => Some(MetaClass::Refused),
+            1 => Some(MetaClass::NotSent),
+            2 | 3 => Some(MetaClass::Lost),
+            _ => None,
+        };
         // Refused, not sent, lost before, lost after, done.
-        if fate >= 3 {
+        let (class, applied) = world.script.pop_front().unwrap_or((class, fate >= 3));
+        if applied {
             apply(&mut world.trees, armed.request());
         }
         let after = world.trees.clone();
@@ -330,11 +363,10 @@ impl MetaWrite for Paper {
         world.sent.push(Sent { at, op_key, request, before, after });
         drop(world);
         self.ticks.pass();
-        match fate {
-            0 => WriteOutcome::Refused(error(MetaClass::Refused)),
-            1 => WriteOutcome::Refused(error(MetaClass::NotSent)),
-            2 | 3 => WriteOutcome::Unknown(error(MetaClass::Lost)),
-            _ => WriteOutcome::Done { id: None, trace: None },
+        match class {
+            None => WriteOutcome::Done { id: None, trace: None },
+            Some(class @ MetaClass::Lost) => WriteOutcome::Unknown(error(class)),
+            Some(class) => WriteOutcome::Refused(error(class)),
         }
     }
     async fn validate(&self, _: &Template) -> Result<(), MetaError> {
