@@ -76,8 +76,8 @@ pub struct Books {
     pub ended: u64,
     /// Person's commands by climb: when the last was given.
     pub commands: BTreeMap<String, Moment>,
-    /// When a person last aborted a climb.
-    pub aborts: BTreeMap<String, Moment>,
+    /// Plans of a climb that no write had begun when a person aborted it.
+    pub aborted: BTreeSet<String>,
     /// Notes as they stand; an emptied one is none.
     pub notes: BTreeMap<String, String>,
 }
@@ -157,7 +157,13 @@ impl Books {
             Record::Command(row) => {
                 self.commands.insert(row.subject.clone(), row.at);
                 if row.kind == "climb_abort" {
-                    self.aborts.insert(row.subject.clone(), row.at);
+                    let begun: BTreeSet<&String> = self.writes.values().map(|w| &w.plan).collect();
+                    let void = |(hash, filed): &(&String, &FiledPlan)| {
+                        filed.plan.climb.as_str() == row.subject && !begun.contains(hash)
+                    };
+                    let hashes: Vec<String> =
+                        self.plans.iter().filter(void).map(|(hash, _)| hash.clone()).collect();
+                    self.aborted.extend(hashes);
                 }
             }
             Record::Note { key, value } if value.is_empty() => {

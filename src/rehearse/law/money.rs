@@ -247,6 +247,12 @@ pub struct DeadYear<'a> {
     pub delivers: bool,
 }
 
+fn stands(o: &Standing) -> String {
+    let budget = o.daily_budget.map_or_else(String::new, |minor| format!(" {minor} a day"));
+    let end = o.end_time.map_or_else(String::new, |end| format!(" until {end}"));
+    format!("{} {} {}{budget}{end}", o.kind, o.id, o.status)
+}
+
 /// Judges a year without any agent.
 pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -283,7 +289,13 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         let runs = year.days.iter().filter(mine);
         let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);
         if (promoted || begun) && ahead && year.delivers && !runs {
-            let what = format!("{climb} spends nothing from {since} to {until}");
+            let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
+            let stands: Vec<String> = year.world.iter().filter(arm).map(stands).collect();
+            let stands = stands.join(", ");
+            let spent = year.days.iter().filter(mine).filter(|d| d.spend_minor > 0);
+            let last = spent.map(|d| d.day).max();
+            let last = last.map_or_else(|| "ever".to_owned(), |day| format!("since {day}"));
+            let what = format!("{climb} spends nothing from {since} to {until} ({last}): {stands}");
             found.push(("a_dead_agent_leaves_no_line_dark", what));
         }
     }

@@ -233,13 +233,10 @@ fn aborted(
     op_key: &str,
     plan: &str,
 ) -> Option<super::Finding> {
-    let abort = *witness.books.aborts.get(filed.plan.climb.as_str())?;
-    let first = begins(witness, op_key, plan)?;
-    let spends = filed.plan.kind == PlanKind::Activate && filed.plan.created <= abort;
-    (spends && first > abort).then(|| {
-        let what = format!("plan {plan} began at {first}; a person had aborted at {abort}");
-        ("what_was_aborted_begins_nothing", what)
-    })
+    let void = filed.plan.kind == PlanKind::Activate && witness.books.aborted.contains(plan);
+    let first = begins(witness, op_key, plan).filter(|_| void)?;
+    let what = format!("plan {plan} began at {first}, after a person had aborted its climb");
+    Some(("what_was_aborted_begins_nothing", what))
 }
 
 fn unexpected(
