@@ -83,6 +83,15 @@ pub(crate) struct Sent {
     pub(crate) after: Vec<Tree>,
 }
 
+/// What a read of an object shows.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// There is none.
+    Nothing,
+    /// This.
+    This(BTreeMap<Aspect, String>),
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) trees: Vec<Tree>,
@@ -100,7 +109,7 @@ pub(crate) struct World {
     /// What else acts on every campaign.
     pub(crate) meddling: Vec<Interference>,
     /// What a read of any object shows, where it is not the truth.
-    pub(crate) shows: Option<Option<BTreeMap<Aspect, String>>>,
+    pub(crate) shows: Option<Shown>,
 }
 
 /// The account.
@@ -287,7 +296,10 @@ impl MetaRead for Paper {
     ) -> Result<Option<BTreeMap<Aspect, String>>, MetaError> {
         let world = self.read();
         if let Some(shown) = &world.shows {
-            return Ok(shown.clone());
+            return Ok(match shown {
+                Shown::Nothing => None,
+                Shown::This(aspects) => Some(aspects.clone()),
+            });
         }
         let text = |m: Option<Money>| m.map_or_else(String::new, |m| m.minor().to_string());
         for tree in &world.trees {

@@ -382,9 +382,9 @@ fn what_is_in_doubt_counts_as_done_and_at_its_worst() {
         let stands = |m: &&Moved| matches!(m.status, WriteStatus::InDoubt | WriteStatus::Done);
         let last = moved.iter().rfind(stands);
         let doubt = last.filter(|m| m.status == WriteStatus::InDoubt);
-        let least = doubt.map_or(0, |m| m.movement.before.max(m.movement.after));
+        let floor = doubt.map_or(0, |m| m.movement.before.max(m.movement.after));
         let is = found[0].timeline.last();
-        assert!(is >= least.max(on(&trees[0])), "case {seed}: {is} for {moved:#?}");
+        assert!(is >= floor.max(on(&trees[0])), "case {seed}: {is} for {moved:#?}");
         let counted = changes(&moved, Some(&object)).len();
         assert_eq!(counted, moved.iter().filter(stands).count(), "case {seed}: {moved:#?}");
     }

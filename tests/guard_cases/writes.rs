@@ -37,7 +37,7 @@ use super::{
     caps::{eur, policy},
     door::{account, climb_row, runtime},
     memory::Memory,
-    paper::{Paper, ThrownAt, Ticks, template, tree},
+    paper::{Paper, Shown, ThrownAt, Ticks, template, tree},
 };
 
 /// A Wednesday at noon.
@@ -352,7 +352,7 @@ fn a_write_that_does_not_show_yet_is_waited_for_and_after_a_quarter_of_an_hour_i
     assert_eq!(READ_LAG_MS, 900_000);
     let lagging = || {
         let shop = Shop::new(PlanKind::Shift, vec![budget("a", 4_900)]);
-        shop.paper.world().shows = Some(Some(BTreeMap::new()));
+        shop.paper.world().shows = Some(Shown::This(BTreeMap::new()));
         assert!(waits(&shop.pass(), "not visible yet"));
         assert_eq!(shop.verified(), [false]);
         shop
@@ -369,7 +369,7 @@ fn a_write_that_does_not_show_yet_is_waited_for_and_after_a_quarter_of_an_hour_i
     assert!(ended(&shop.pass(), PlanOutcome::Failed, "did not hold"));
     assert_eq!(shop.links("write_contradicted"), 1, "Meta said yes and shows something else");
     let shop = lagging();
-    shop.paper.world().shows = Some(None);
+    shop.paper.world().shows = Some(Shown::Nothing);
     shop.ticks.advance(READ_LAG_MS);
     assert!(ended(&shop.pass(), PlanOutcome::Failed, "cannot be read"));
     assert_eq!(shop.links("write_contradicted"), 0, "what cannot be read contradicts nothing");
