@@ -7,7 +7,7 @@ use rungwise::{
     domain::{
         climb::{Effect, State},
         decide::{closed_gates, decide},
-        evidence::Evidence,
+        evidence::{ArmFacts, Evidence, ParityFacts},
         plan::PlanKind,
         policy::RuleName,
     },
@@ -119,4 +119,23 @@ fn a_challenger_that_somebody_turned_on_is_left_to_people() {
         "{:?}",
         told.effects
     );
+}
+
+#[test]
+fn a_challenger_with_issues_is_put_away_and_one_in_process_is_waited_for() {
+    let paritied = |change: fn(&mut ArmFacts)| {
+        let mut evidence = built(0, "PAUSED");
+        evidence.parity = Some(ParityFacts {
+            compared: 40,
+            expected: Vec::new(),
+            unexpected: Vec::new(),
+            missing: Vec::new(),
+        });
+        change(evidence.challenger.as_mut().unwrap());
+        decide(&evidence).effects
+    };
+    let proposes = |kind| [Effect::Propose { kind }];
+    assert_eq!(paritied(|_| ()), proposes(PlanKind::Activate));
+    assert_eq!(paritied(|arm| arm.with_issues = 1), proposes(PlanKind::CleanUp));
+    assert_eq!(paritied(|arm| arm.in_review = 1), []);
 }

@@ -355,6 +355,7 @@ impl<'a, S: Store> Run<'a, S> {
             ads: 1,
             in_review: 0,
             disapproved: 0,
+            with_issues: 0,
             learning: Vec::new(),
             refusals: Vec::new(),
             campaign_budget: false,

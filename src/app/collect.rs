@@ -169,6 +169,10 @@ fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {
     let ads_with = |wanted: &EffectiveStatus| {
         count(tree.ads.iter().filter(|a| a.effective_status == *wanted).count())
     };
+    let parts_with = |wanted: &EffectiveStatus| {
+        let sets = live_adsets(tree).filter(|s| s.effective_status == *wanted).count();
+        count(sets).saturating_add(ads_with(wanted))
+    };
     ArmFacts {
         campaign: tree.campaign.id.clone(),
         name: tree.campaign.name.clone(),
@@ -179,8 +183,9 @@ fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {
         adsets: count(live_adsets(tree).count()),
         ads: count(live_ads(tree).count()),
         in_review: ads_with(&EffectiveStatus::PendingReview)
-            + ads_with(&EffectiveStatus::InProcess),
+            + parts_with(&EffectiveStatus::InProcess),
         disapproved: ads_with(&EffectiveStatus::Disapproved),
+        with_issues: parts_with(&EffectiveStatus::WithIssues),
         learning: live_adsets(tree).filter_map(|s| s.learning.clone()).collect(),
         refusals: refusals(tree, desk.policy),
         campaign_budget: tree.campaign.daily_budget.is_some(),

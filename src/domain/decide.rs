@@ -267,9 +267,18 @@ impl Work<'_> {
             ));
             return Step::Unfit;
         }
+        if arm.with_issues > 0 {
+            self.conclude(format!(
+                "Meta reports issues with {} parts of the challenger, which would deliver nothing; it is put away",
+                arm.with_issues
+            ));
+            return Step::Unfit;
+        }
         if arm.in_review > 0 || arm.effective_status == "IN_PROCESS" {
-            return self
-                .wait(&format!("{} ads of the challenger are still in review", arm.in_review));
+            return self.wait(&format!(
+                "{} parts of the challenger are still in review or being processed",
+                arm.in_review
+            ));
         }
         if let Some((name, _)) = self.evidence.policy.blackout_on(self.evidence.today) {
             return self.wait(&format!("blackout {name}: nothing is turned on today"));

@@ -89,16 +89,25 @@ pub struct ArmFacts {
     pub adsets: u32,
     /// Live ads.
     pub ads: u32,
-    /// Ads that wait for review.
+    /// Ads that wait for review, and ad sets and ads that Meta is still processing.
     pub in_review: u32,
     /// Ads that review refused.
     pub disapproved: u32,
+    /// Ad sets and ads whose processing ended with issues: they are there, can be switched on, and deliver nothing.
+    /// Evidence of builds before this key did not look.
+    #[serde(default, skip_serializing_if = "none")]
+    pub with_issues: u32,
     /// Meta's learning status of each live ad set, where it says.
     pub learning: Vec<Learning>,
     /// Why this campaign may not be managed; empty = it may.
     pub refusals: Vec<String>,
     /// True when it starts from a campaign budget.
     pub campaign_budget: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+const fn none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl ArmFacts {

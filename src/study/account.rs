@@ -137,6 +137,7 @@ pub(super) fn arm_facts(
         ads: 1,
         in_review: 0,
         disapproved: 0,
+        with_issues: 0,
         learning: learning.into_iter().collect(),
         refusals: Vec::new(),
         campaign_budget: false,

@@ -56,6 +56,7 @@ pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence 
         ads: 2,
         in_review: 0,
         disapproved: 0,
+        with_issues: 0,
         learning: vec![],
         refusals: vec![],
         campaign_budget: false,
