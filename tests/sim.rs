@@ -1,5 +1,7 @@
 //! A small fixed part of the rehearsals; `rungwise rehearse` runs as many as wanted.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test is a failed test")]
+
 use rungwise::rehearse::{
     crashes::{CrashPlan, at_points, crashes},
     law::INVARIANTS,

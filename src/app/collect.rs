@@ -170,7 +170,8 @@ fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {
         count(tree.ads.iter().filter(|a| a.effective_status == *wanted).count())
     };
     let parts_with = |wanted: &EffectiveStatus| {
-        let sets = live_adsets(tree).filter(|s| s.effective_status == *wanted).count();
+        // A challenger that is being built is paused, so whether a part is switched on does not matter.
+        let sets = tree.adsets.iter().filter(|s| s.effective_status == *wanted).count();
         count(sets).saturating_add(ads_with(wanted))
     };
     ArmFacts {

@@ -157,13 +157,7 @@ impl Books {
             Record::Command(row) => {
                 self.commands.insert(row.subject.clone(), row.at);
                 if row.kind == "climb_abort" {
-                    let begun: BTreeSet<&String> = self.writes.values().map(|w| &w.plan).collect();
-                    let void = |(hash, filed): &(&String, &FiledPlan)| {
-                        filed.plan.climb.as_str() == row.subject && !begun.contains(hash)
-                    };
-                    let hashes: Vec<String> =
-                        self.plans.iter().filter(void).map(|(hash, _)| hash.clone()).collect();
-                    self.aborted.extend(hashes);
+                    self.abort(&row.subject);
                 }
             }
             Record::Note { key, value } if value.is_empty() => {
@@ -183,6 +177,17 @@ impl Books {
             },
             _ => {}
         }
+    }
+
+    /// A person aborts a climb: what no write has begun yet is void.
+    fn abort(&mut self, climb: &str) {
+        let begun: BTreeSet<&String> = self.writes.values().map(|w| &w.plan).collect();
+        let void = |(hash, filed): &(&String, &FiledPlan)| {
+            filed.plan.climb.as_str() == climb && !begun.contains(hash)
+        };
+        let hashes: Vec<String> =
+            self.plans.iter().filter(void).map(|(hash, _)| hash.clone()).collect();
+        self.aborted.extend(hashes);
     }
 
     /// The action a write belongs to.

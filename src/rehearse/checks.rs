@@ -81,6 +81,7 @@ pub(super) fn dead_year(stage: &Stage) {
         days: &ledger.days,
         died: zone.day_of(now),
         last: zone.day_of(end),
+        effective: world.effective(),
         delivers: true,
     };
     found.extend(law::money::dead(&witness, &year));

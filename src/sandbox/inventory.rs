@@ -1,5 +1,7 @@
 //! What stands in the account, as no read of the API would tell it: nothing hidden, nothing late.
 
+use std::collections::BTreeMap;
+
 use super::{handle::Sandbox, objects::Kind};
 use crate::domain::Moment;
 
@@ -40,6 +42,14 @@ impl Standing {
 }
 
 impl Sandbox {
+    /// What Meta makes of the switches of every campaign, ad set and ad: `effective_status` by id.
+    pub fn effective(&self) -> BTreeMap<String, &'static str> {
+        let kinds = [Kind::Campaign, Kind::AdSet, Kind::Ad];
+        self.with_world(|world| {
+            let nodes = world.nodes.values().filter(|n| kinds.contains(&n.kind));
+            nodes.map(|n| (n.id.to_string(), world.effective(n))).collect()
+        })
+    }
     /// Every campaign, ad set, ad and rule, oldest first.
     pub fn inventory(&self) -> Vec<Standing> {
         let kinds = [Kind::Campaign, Kind::AdSet, Kind::Ad, Kind::Rule];

@@ -243,14 +243,17 @@ pub struct DeadYear<'a> {
     pub died: Day,
     /// The last day of the year.
     pub last: Day,
+    /// What Meta makes of each object's switches at the end of it.
+    pub effective: BTreeMap<String, &'static str>,
     /// The account could deliver all the time.
     pub delivers: bool,
 }
 
-fn stands(o: &Standing) -> String {
+fn stands(o: &Standing, effective: &BTreeMap<String, &'static str>) -> String {
+    let effective = effective.get(&o.id).copied().unwrap_or(o.status.as_str());
     let budget = o.daily_budget.map_or_else(String::new, |minor| format!(" {minor} a day"));
     let end = o.end_time.map_or_else(String::new, |end| format!(" until {end}"));
-    format!("{} {} {}{budget}{end}", o.kind, o.id, o.status)
+    format!("{} {} {effective}{budget}{end}", o.kind, o.id)
 }
 
 /// Judges a year without any agent.
@@ -290,7 +293,8 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);
         if (promoted || begun) && ahead && year.delivers && !runs {
             let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
-            let stands: Vec<String> = year.world.iter().filter(arm).map(stands).collect();
+            let stands = year.world.iter().filter(arm).map(|o| stands(o, &year.effective));
+            let stands: Vec<String> = stands.collect();
             let stands = stands.join(", ");
             let spent = year.days.iter().filter(mine).filter(|d| d.spend_minor > 0);
             let last = spent.map(|d| d.day).max();

@@ -1,6 +1,6 @@
 //! Wrong stories around a plan: each invariant that needs one is shown able to fire.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -309,6 +309,7 @@ fn a_year_at_twice_the_run_rate_and_a_dark_line_are_named() {
         days,
         died,
         last: Day::new(2027, 1, 8).unwrap(),
+        effective: BTreeMap::new(),
         delivers: true,
     };
     assert_eq!(money::dead(&w, &year(&both))[0].0, "a_dead_agent_leaves_the_run_rate");
