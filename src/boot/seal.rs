@@ -4,7 +4,7 @@
 //! source (`build.rs`). Where the two differ, `mode = "autonomous"` means *supervised* against Meta. A sandbox on this
 //! machine has no money in it and is not held back.
 
-use std::sync::LazyLock;
+use std::{path::Path, sync::LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,13 +37,25 @@ impl Seal {
             && self.pairs >= LEAST.pairs
             && self.violations == 0
     }
+    /// Writes it as the file this program is built with.
+    pub fn write(&self, file: &Path) -> std::io::Result<()> {
+        let text = toml::to_string(self).map_err(std::io::Error::other)?;
+        std::fs::write(file, format!("{HEADER}{text}"))
+    }
     /// True for the source of a seal that suffices.
     pub fn covers(&self, source: &str) -> bool {
-        self.suffices() && !source.is_empty() && self.source == source
+        self.suffices() && !source.is_empty() && self.source == source && source != UNNAMED
     }
 }
 
-/// The source this program was built of; `unnamed` in builds that are not releases.
+/// What stands above the figures.
+const HEADER: &str = "# The source that was rehearsed last, and what it came to. Written by `rungwise rehearse --seal rehearsed.toml`; a\n\
+     # release build of any other source does not act alone (docs/adr/0012-only-what-was-rehearsed-acts-alone.md).\n";
+
+/// The source of builds that are not releases.
+pub const UNNAMED: &str = "unnamed";
+
+/// The source this program was built of; [`UNNAMED`] in builds that are not releases.
 pub const SOURCE: &str = env!("RUNGWISE_SOURCE");
 
 static SEALED: LazyLock<Option<Seal>> =
@@ -81,7 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_the_seal_can_be_read() {
-        assert!(SEALED.is_some());
+    fn the_file_of_the_seal_can_be_read_and_is_written_like_it() {
+        let sealed = SEALED.as_ref().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("rehearsed.toml");
+        sealed.write(&file).unwrap();
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(written, include_str!("../../rehearsed.toml"));
     }
 }

@@ -316,7 +316,7 @@ pub struct Replay {
 /// `rehearse`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  rungwise rehearse --weeks 60 --seed 7\n  rungwise rehearse --crash-points --pairs 200 --seed 1 --json | tail -n 1\n\nEverything happens on the built-in sandbox in a temporary directory. Exit code 1 when something was found."
+    after_help = "Examples:\n  rungwise rehearse --weeks 60 --seed 7\n  rungwise rehearse --crash-points --pairs 200 --seed 1 --json | tail -n 1\n  rungwise rehearse --seal rehearsed.toml\n\nEverything happens on the built-in sandbox in a temporary directory. Exit code 1 when something was found."
 )]
 pub struct Rehearse {
     /// Weeks to live through with everything going wrong
@@ -337,6 +337,9 @@ pub struct Rehearse {
     /// Seed of world, faults and sampling
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Instead: all that autonomy needs (10,000 weeks, the crash points of four climbs, 20,000 pairs); takes an hour or more. Writes FILE when nothing was found
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["weeks", "crash_points"])]
+    pub seal: Option<PathBuf>,
 }
 
 /// `audit`.

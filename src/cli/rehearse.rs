@@ -1,12 +1,17 @@
 //! `rehearse`: the guarantees under faults, on this build.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{Ended, Ending, Failure, Said, args, output::Output};
-use crate::rehearse::{
-    Coverage, RehearsalError, Violation, coverage,
-    crashes::{self, CrashPlan},
-    weeks,
+use crate::{
+    boot::seal::{self, Seal},
+    rehearse::{
+        Coverage, RehearsalError, Violation, coverage,
+        crashes::{self, CrashPlan},
+        weeks,
+    },
 };
 
 impl From<RehearsalError> for Failure {
@@ -29,13 +34,71 @@ const SAID_EVERY: u32 = 100;
 /// Runs it. The seed is said first, the result is the last line.
 pub fn run(args: &args::Rehearse, out: &Output) -> Ended {
     out.line(&format!("seed {}", args.seed))?;
-    let (summary, violations) =
-        if args.crash_points { crash_points(args, out)? } else { live_weeks(args, out)? };
+    let (summary, violations) = match &args.seal {
+        Some(file) => seal(args, file, out)?,
+        None if args.crash_points => crash_points(args, out)?,
+        None => live_weeks(args, out)?,
+    };
     for violation in &violations {
         tell(violation, out)?;
     }
     out.compact(&summary)?;
     Ok(if violations.is_empty() { Ending::Done } else { Ending::Failed })
+}
+
+/// Climbs whose crash points belong to a seal: promoted and aborted ones, additive and split.
+const SEALED_CLIMBS: u64 = 4;
+/// Pairs asked of each: a first death at the very end of a climb has no second, so a few more than needed.
+const SEALED_PAIRS: u64 = 5_500;
+
+/// Everything a seal needs, in order, until something is found.
+fn seal(
+    args: &args::Rehearse,
+    file: &Path,
+    out: &Output,
+) -> Result<(Value, Vec<Violation>), Failure> {
+    if seal::SOURCE == seal::UNNAMED {
+        let hint = "build the release: cargo run --release -- rehearse --seal rehearsed.toml";
+        return Err(Failure::new(Ending::Usage, "only a release build can be sealed", hint));
+    }
+    let of = |weeks, pairs, seed| args::Rehearse {
+        weeks,
+        crash_points: pairs > 0,
+        pairs,
+        every: 1,
+        whole: args.whole,
+        seed,
+        seal: None,
+    };
+    let (lived, mut found) = live_weeks(&of(seal::LEAST.weeks, 0, args.seed), out)?;
+    let mut sealed = Seal { weeks: seal::LEAST.weeks, ..seal::LEAST };
+    (sealed.points, sealed.pairs) = (0, 0);
+    seal::SOURCE.clone_into(&mut sealed.source);
+    for seed in args.seed..args.seed.saturating_add(SEALED_CLIMBS) {
+        if found.is_empty() {
+            let (died, violations) = crash_points(&of(1, SEALED_PAIRS, seed), out)?;
+            let count = |name: &str| died[name].as_u64().unwrap_or(0);
+            sealed.points = sealed.points.saturating_add(count("points"));
+            sealed.pairs = sealed.pairs.saturating_add(count("pairs"));
+            found = violations;
+        }
+    }
+    if found.is_empty() {
+        sealed.write(file).map_err(|e| {
+            let what = format!("cannot write {}: {e}", file.display());
+            Failure::new(Ending::Failed, what, "check the path")
+        })?;
+    }
+    let (points, pairs) = (sealed.points, sealed.pairs);
+    let summary = json!({
+        "source": sealed.source,
+        "weeks": lived,
+        "points": points,
+        "pairs": pairs,
+        "violations": found.len(),
+        "sealed": found.is_empty() && sealed.suffices(),
+    });
+    Ok((summary, found))
 }
 
 fn tell(violation: &Violation, out: &Output) -> Said {
