@@ -397,8 +397,7 @@ fn a_sandbox_is_configured_in_code() {
 
 #[test]
 fn a_build_that_was_not_rehearsed_asks_a_person_and_a_rehearsed_policy_has_no_word_of_it() {
-    let mut policy =
-        from_toml(CAPS, &[("mode.level", "autonomous")]).unwrap().accounts[0].policy.clone();
+    let mut policy = from_toml(CAPS, &[("mode.level", "autonomous")]).unwrap().policy;
     assert_eq!(policy.effective_mode(), (Mode::Autonomous, None));
     assert!(!serde_json::to_string(&policy).unwrap().contains("unrehearsed"));
     policy.unrehearsed = true;
