@@ -235,16 +235,19 @@ async fn a_day_younger_than_seventy_two_hours_never_changes_a_decision() {
         .iter()
         .map(|row| serde_json::from_slice(&row.doc).unwrap())
         .collect();
-    let pass = collect::Pass {
-        account: &info,
-        trees: &trees,
-        climbs: &climbs,
-        no_raises: &[],
-        token_expires: None,
-        token_scopes: &[],
-    };
     let collected = async || {
         let desk = account.parts.desk("agent");
+        let now = desk.clock.now();
+        let sight = collect::Sight::of(desk.store, id, desk.policy, &info.zone, now, None).await.unwrap();
+        let pass = collect::Pass {
+            account: &info,
+            trees: &trees,
+            climbs: &climbs,
+            no_raises: &[],
+            token_expires: None,
+            token_scopes: &[],
+            sight: &sight,
+        };
         collect::evidence(desk, &pass, &climbs[0], Vec::new()).await.unwrap().unwrap()
     };
     let before = collected().await;

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::{
     app::{
-        Result, collect,
+        Result,
+        collect::{Seen, Sight},
         lines::climb_of,
         series::{self, Known},
         views::decision_of,
@@ -276,6 +277,12 @@ impl<'a, S: Store> Run<'a, S> {
         Climb { state, ..climb }
     }
 
+    async fn seen(&self, climb: &Climb, now: Moment, as_of: Option<Moment>) -> Result<Seen> {
+        let zone = &self.known.account.zone;
+        let sight = Sight::of(self.store, self.id, self.policy, zone, now, as_of).await?;
+        Ok(sight.seen(self.policy, zone, climb))
+    }
+
     /// The evidence as seen on that morning, under this policy and this policy's climb.
     async fn evidence(
         &mut self,
@@ -284,7 +291,6 @@ impl<'a, S: Store> Run<'a, S> {
         day: Day,
         now: Moment,
     ) -> Result<Option<Evidence>> {
-        let zone = &self.known.account.zone;
         if let Some(row) = past.decisions.get(&day) {
             let Some(bytes) = self.store.evidence(&row.evidence).await? else { return Ok(None) };
             let mut evidence: Evidence =
@@ -293,11 +299,7 @@ impl<'a, S: Store> Run<'a, S> {
                     why: e.to_string(),
                 })?;
             if evidence.policy.ladder != self.policy.ladder {
-                let at = Some(evidence.now);
-                evidence.days =
-                    collect::seen(self.store, self.id, self.policy, zone, climb, evidence.now, at)
-                        .await?
-                        .days;
+                evidence.days = self.seen(climb, evidence.now, Some(evidence.now)).await?.days;
             }
             evidence.policy = self.policy.clone();
             evidence.climb = climb.clone();
@@ -308,11 +310,10 @@ impl<'a, S: Store> Run<'a, S> {
             // An agent ran this climb and did not decide on this day: nothing to replay.
             return Ok(None);
         }
-        let seen =
-            collect::seen(self.store, self.id, self.policy, zone, climb, now, Some(now)).await?;
+        let seen = self.seen(climb, now, Some(now)).await?;
         // Before the first read of all, history as it is known today stands in: nothing was seen then.
         let seen = if seen.read.is_none() {
-            collect::seen(self.store, self.id, self.policy, zone, climb, now, None).await?
+            self.seen(climb, now, None).await?
         } else {
             seen
         };
@@ -325,7 +326,7 @@ impl<'a, S: Store> Run<'a, S> {
         climb: &Climb,
         today: Day,
         now: Moment,
-        seen: collect::Seen,
+        seen: Seen,
     ) -> Option<Evidence> {
         let account = &self.known.account;
         let spent: Vec<i64> = seen

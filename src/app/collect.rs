@@ -34,6 +34,8 @@ pub struct Pass<'a> {
     pub token_expires: Option<Moment>,
     /// What the token may do; empty when that is not known.
     pub token_scopes: &'a [String],
+    /// The stored days.
+    pub sight: &'a Sight,
 }
 
 impl Pass<'_> {
@@ -54,8 +56,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let Some(source) = pass.tree(&climb.incumbent) else { return Ok(None) };
     let challenger_id = challenger_of(climb);
     let built = challenger_id.as_ref().and_then(|id| pass.tree(id));
-    let seen =
-        seen(desk.store, desk.meta.account_id(), desk.policy, &zone, climb, now, None).await?;
+    let seen = pass.sight.seen(desk.policy, &zone, climb);
     let today = zone.day_of(now);
     let parity = match (&climb.state, built) {
         (crate::domain::climb::State::Cloning { route, .. }, Some(copy)) => {
@@ -115,28 +116,44 @@ pub(crate) struct Seen {
     pub(crate) read: Option<Moment>,
 }
 
-/// The closed days a decision taken at `now` looks back over, out of the rows as they were seen at `as_of` (as they are
-/// known today when None).
-pub(crate) async fn seen<S: Store>(
-    store: &S,
-    account: &AccountId,
-    policy: &Policy,
-    zone: &Zone,
-    climb: &Climb,
-    now: Moment,
-    as_of: Option<Moment>,
-) -> Result<Seen> {
-    let last = zone.last_closed(now, policy.compare.settle_ms);
-    let window = DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
-    let rows = store.insights(account, &[], window, as_of).await?;
-    // Also the reads of the days since, which are the newest: settled days are not read again at each pull.
-    let until = window.until().plus(LOOK_BACK_DAYS);
-    let looked = DayRange::new(window.since(), until).unwrap_or(window);
-    let reads = store.coverage(account, looked, as_of).await?;
-    let measure = Measure::of(policy.ladder.clone(), climb);
-    let facts = Facts { rows: &rows, reads: &reads, zone, settle_ms: policy.compare.settle_ms };
-    let days = facts.days(window, &climb.incumbent, challenger_of(climb).as_ref(), &measure);
-    Ok(Seen { days, read: reads.iter().map(|r| r.fetched_at).max() })
+/// The closed days of an account that decisions look back over, as they are stored.
+#[derive(Debug)]
+pub struct Sight {
+    window: DayRange,
+    rows: Vec<SeenRow>,
+    reads: Vec<CoverageRow>,
+}
+
+impl Sight {
+    /// What a decision taken at `now` looks back over, out of the rows as they were seen at `as_of` (as they are known
+    /// today when None).
+    pub async fn of<S: Store>(
+        store: &S,
+        account: &AccountId,
+        policy: &Policy,
+        zone: &Zone,
+        now: Moment,
+        as_of: Option<Moment>,
+    ) -> Result<Self> {
+        let last = zone.last_closed(now, policy.compare.settle_ms);
+        let window =
+            DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
+        let rows = store.insights(account, &[], window, as_of).await?;
+        // Also the reads of the days since, which are the newest: settled days are not read again at each pull.
+        let until = window.until().plus(LOOK_BACK_DAYS);
+        let looked = DayRange::new(window.since(), until).unwrap_or(window);
+        let reads = store.coverage(account, looked, as_of).await?;
+        Ok(Self { window, rows, reads })
+    }
+    /// The days of one climb.
+    pub(crate) fn seen(&self, policy: &Policy, zone: &Zone, climb: &Climb) -> Seen {
+        let measure = Measure::of(policy.ladder.clone(), climb);
+        let settle_ms = policy.compare.settle_ms;
+        let facts = Facts { rows: &self.rows, reads: &self.reads, zone, settle_ms };
+        let challenger = challenger_of(climb);
+        let days = facts.days(self.window, &climb.incumbent, challenger.as_ref(), &measure);
+        Seen { days, read: self.reads.iter().map(|r| r.fetched_at).max() }
+    }
 }
 
 /// True when some read of the day ended after the day had settled.

@@ -167,13 +167,19 @@ pub fn effect(action: &Action, bindings: &Bindings, trees: &[Tree], now: Moment)
 /// The movements of the last days, oldest first.
 pub async fn movements<S: Store>(store: &S, policy: &Policy, now: Moment) -> Result<Vec<Moved>> {
     let (mut moved, back) = (Vec::new(), look_back_ms(policy));
-    for intent in store.intents(None).await? {
+    let mut intents = store.intents_since(now.plus(-back)).await?;
+    intents.retain(|intent| {
         let begun = intent.entries.iter().map(|(at, _)| *at).max().unwrap_or(intent.at);
-        if intent.creates.is_some() || now.since(begun) > back {
-            continue;
-        }
-        let Some(text) = store.note(&note_key(&intent.op_key)).await? else { continue };
-        let read = serde_json::from_str(&text).map_err(|e| StoreError::Document {
+        intent.creates.is_none() && now.since(begun) <= back
+    });
+    if intents.is_empty() {
+        return Ok(moved);
+    }
+    let keys: Vec<String> = intents.iter().map(|i| note_key(&i.op_key)).collect();
+    let notes = store.notes(&keys).await?;
+    for intent in intents {
+        let Some(text) = notes.get(&note_key(&intent.op_key)) else { continue };
+        let read = serde_json::from_str(text).map_err(|e| StoreError::Document {
             what: note_key(&intent.op_key),
             why: e.to_string(),
         });

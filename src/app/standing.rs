@@ -121,7 +121,15 @@ pub async fn lift<S: Store>(store: &S, at: Moment, by: &str, why: &str) -> Resul
     Ok(store.commit(vec![note(BREAKER, &breaker), empty(DEMOTED), empty(SHOCK), link]).await?)
 }
 
-/// What the writes of the last day came to, in order of time.
+/// How far back the breaker looks.
+const BREAKER_MS: i64 = 7 * DAY_MS;
+
+/// The writes the breaker looks at, and all in doubt.
+async fn recent<S: Store>(store: &S, now: Moment) -> Result<Vec<IntentRow>> {
+    Ok(store.intents_since(now.plus(-BREAKER_MS)).await?)
+}
+
+/// What the writes of the breaker's days came to, in order of time.
 fn outcomes(intents: &[IntentRow], contradicted: &[Moment], now: Moment) -> Vec<(Moment, Outcome)> {
     let mut log: Vec<(Moment, Outcome)> =
         contradicted.iter().map(|at| (*at, Outcome::Mismatch)).collect();
@@ -134,14 +142,14 @@ fn outcomes(intents: &[IntentRow], contradicted: &[Moment], now: Moment) -> Vec<
         };
         log.push((*at, outcome));
     }
-    log.retain(|(at, _)| now.since(*at) < 7 * DAY_MS);
+    log.retain(|(at, _)| now.since(*at) < BREAKER_MS);
     log.sort();
     log
 }
 
 async fn trip<S: Store>(store: &S, now: Moment) -> Result<(Option<Trip>, Breaker)> {
     let state: Breaker = document(store, BREAKER).await?.unwrap_or_default();
-    let log = outcomes(&store.intents(None).await?, &state.contradicted, now);
+    let log = outcomes(&recent(store, now).await?, &state.contradicted, now);
     Ok((breaker::open(&log, state.closed), state))
 }
 
@@ -155,7 +163,7 @@ pub async fn closed<S: Store>(store: &S, now: Moment) -> Result<Option<String>> 
 pub async fn contradicted<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Record> {
     let mut state: Breaker = document(desk.store, BREAKER).await?.unwrap_or_default();
     let now = desk.clock.now();
-    state.contradicted.retain(|at| now.since(*at) < 7 * DAY_MS);
+    state.contradicted.retain(|at| now.since(*at) < BREAKER_MS);
     state.contradicted.push(now);
     Ok(note(BREAKER, &state))
 }
@@ -179,7 +187,7 @@ pub async fn look_after_breaker<S: Store, R, C: Clock>(
         desk.store.commit(batch).await?;
         return Ok(Some(format!("writes are off: {}", trip.cause.as_str())));
     }
-    let doubts = desk.store.intents(None).await?.iter().any(is_in_doubt);
+    let doubts = recent(desk.store, now).await?.iter().any(is_in_doubt);
     if doubts || !breaker::may_close(trip, &state.closings, now) {
         return Ok(None);
     }
@@ -225,7 +233,7 @@ pub async fn no_raises<S: Store, R: MetaRead, C: Clock>(
         why.extend(pull::unreconciled(desk.store, &account, now).await?);
     }
     why.extend(stale(desk, now).await?);
-    for intent in desk.store.intents(None).await?.iter().filter(|i| is_in_doubt(i)) {
+    for intent in recent(desk.store, now).await?.iter().filter(|i| is_in_doubt(i)) {
         why.push(format!("write {} is in doubt", intent.op_key));
     }
     if let Some(shock) = document::<S, Taken>(desk.store, SHOCK).await?

@@ -8,7 +8,7 @@ use crate::{
     app::{
         AppError, Desk, Result,
         apply::{self, Door, Progress},
-        collect::{self, Pass},
+        collect::{self, Pass, Sight},
         commands,
         decide::{self, Filed},
         hands_off, journal, learning, lines,
@@ -97,7 +97,7 @@ where
         if round > 0 {
             pulled.trees = desk.meta.trees(&[]).await?;
         }
-        let climbs = lines::open_climbs(desk, &pulled.trees).await?;
+        let mut climbs = lines::open_climbs(desk, &pulled.trees).await?;
         let mut moved = false;
         if scope.decide && silent.is_none() {
             let found = site::silent_events(desk, &pulled.trees, &climbs).await?;
@@ -108,21 +108,32 @@ where
         no_raises.extend(standing::closed(desk.store, desk.clock.now()).await?);
         no_raises.extend(silent.iter().flatten().cloned());
         let token = desk.meta.token().await?;
-        let pass = Pass {
-            account: &pulled.account,
-            trees: &pulled.trees,
-            climbs: &climbs,
-            no_raises: &no_raises,
-            token_expires: token.ends(),
-            token_scopes: &token.scopes,
-        };
-        for climb in &climbs {
+        let mut sight: Option<Sight> = None;
+        for n in 0..climbs.len() {
+            let climb = &climbs[n];
             let daily = scope.decide && !decided.contains(&climb.id);
             if !(daily || is_building(climb)) {
                 continue;
             }
             decided.push(climb.id.clone());
-            moved |= decide_one(desk, &pass, climb, mode, &mut done).await?;
+            let sight = match &sight {
+                Some(sight) => sight,
+                None => sight.insert(sight_of(desk, &pulled).await?),
+            };
+            let pass = Pass {
+                account: &pulled.account,
+                trees: &pulled.trees,
+                climbs: &climbs,
+                no_raises: &no_raises,
+                token_expires: token.ends(),
+                token_scopes: &token.scopes,
+                sight,
+            };
+            // The next one sees what this one has begun: one test at a time.
+            if let Some(after) = decide_one(desk, &pass, climb, mode, &mut done).await? {
+                moved |= after != climbs[n];
+                climbs[n] = after;
+            }
         }
         if let Some(hands) = hands {
             moved |= carry_out(desk, hands, &pulled, &mut done).await?;
@@ -141,6 +152,15 @@ where
         tracing::error!("{alarm}");
     }
     Ok(done)
+}
+
+/// The stored days, read once for all climbs of a round.
+async fn sight_of<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pulled: &Pulled,
+) -> Result<Sight> {
+    let (zone, now) = (&pulled.account.zone, desk.clock.now());
+    Sight::of(desk.store, desk.meta.account_id(), desk.policy, zone, now, None).await
 }
 
 /// A built challenger waits for review, not for the day's end.
@@ -174,13 +194,14 @@ where
     stand_down::stuck(desk, &pulled.trees, &mut done.alarms).await
 }
 
+/// Decides about one climb and files what follows; the climb as it then stands, none when it cannot be read.
 async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     pass: &Pass<'_>,
     climb: &Climb,
     mode: Mode,
     done: &mut Ticked,
-) -> Result<bool> {
+) -> Result<Option<Climb>> {
     let interference = match climb.state {
         State::Observing | State::Eligible { .. } | State::Stabilising { .. } => {
             let found = desk.meta.interference(&climb.incumbent).await?;
@@ -190,10 +211,9 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     };
     let Some(evidence) = collect::evidence(desk, pass, climb, interference).await? else {
         done.alarms.push(format!("campaign {} of {} cannot be read", climb.incumbent, climb.line));
-        return Ok(false);
+        return Ok(None);
     };
     let filed = decide::decide_and_file(desk, &evidence).await?;
-    let moved = filed.climb != *climb;
     let effects = filed.decision.effects.clone();
     let climb = filed.climb.clone();
     let (id, hash, mut reasons) =
@@ -201,7 +221,7 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     reasons.extend(crate::app::blended::plan_notes(&evidence, &climb));
     done.decisions.push(filed);
     if mode == Mode::Observe {
-        return Ok(moved);
+        return Ok(Some(climb));
     }
     let basis = Basis {
         decision: &id,
@@ -212,20 +232,19 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
         trees: pass.trees,
         token_expires: pass.token_expires,
     };
-    let proposed = file_plans(desk, &climb, &effects, basis, done).await?;
-    Ok(moved || proposed)
+    file_plans(desk, &climb, &effects, basis, done).await.map(Some)
 }
 
-/// Files the plans that effects ask for, and approves them by policy where the mode says so.
+/// Files the plans that effects ask for, and approves them by policy where the mode says so. Gives the climb with the
+/// plan it then waits for.
 async fn file_plans<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     climb: &Climb,
     effects: &[Effect],
     basis: Basis<'_>,
     done: &mut Ticked,
-) -> Result<bool> {
+) -> Result<Climb> {
     let mut climb = climb.clone();
-    let mut filed = false;
     for effect in effects {
         match effect {
             Effect::Propose { kind } => match propose::propose(desk, &climb, *kind, basis).await {
@@ -235,7 +254,6 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                         approve_by_policy(desk, &row).await?;
                     }
                     done.filed.push(row);
-                    filed = true;
                 }
                 // One climb that cannot be planned for must not stop the pass for all others.
                 Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
@@ -247,7 +265,7 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
             Effect::OpenNext { .. } | Effect::Note { .. } => {}
         }
     }
-    Ok(filed)
+    Ok(climb)
 }
 
 /// The yes of the autonomous mode.

@@ -28,7 +28,13 @@ pub fn compare(source: &Tree, copy: &Tree, route: &Route, ladder: &Ladder) -> Pa
         let report = compare_adsets(&set.fields, &twin.fields, announced);
         take(&mut facts, &format!("ad set {}", twin.id), &report);
         let twins: Vec<Ad> = copy.ads.iter().filter(|a| a.adset == twin.id).cloned().collect();
-        for (j, ad) in live_ads(source).filter(|a| a.adset == set.id).enumerate() {
+        let ads: Vec<&Ad> = live_ads(source).filter(|a| a.adset == set.id).collect();
+        // What somebody put there would be turned on with the rest.
+        let extra = twins.len().saturating_sub(ads.len());
+        if extra > 0 {
+            facts.missing.push(format!("ad set {} has {extra} ads too many", twin.id));
+        }
+        for (j, ad) in ads.into_iter().enumerate() {
             let Some(other) = twin_of(&twins, j, ad.id.as_str(), |a| &a.fields, "source_ad_id")
             else {
                 facts.missing.push(format!("ad {} has no copy", ad.id));

@@ -214,7 +214,7 @@ impl<T: Transport> Link<T> {
         request: &Request,
         parse: impl Fn(&str, &Response) -> Result<P, MetaError>,
     ) -> Result<P, MetaError> {
-        let probe = self.outage.may_ask(what, self.clock.now())?;
+        let probe = self.outage.may_ask(what, self.clock.steady())?;
         let backoff = ExponentialBuilder::new()
             .with_min_delay(Duration::from_secs(1))
             .with_factor(4.0)
@@ -228,7 +228,7 @@ impl<T: Transport> Link<T> {
             .adjust(|error, pause| pause.map(|p| self.pause(error, p)))
             .notify(|error, pause| tracing::debug!(%error, ?pause, "reading again"))
             .await;
-        self.outage.learn(found.as_ref().err(), self.clock.now());
+        self.outage.learn(found.as_ref().err(), self.clock.steady());
         found
     }
     /// Anything up to the pause, and not before a throttle is over.

@@ -50,7 +50,7 @@ struct Ticks(Arc<dyn Clock>);
 impl GovernorClock for Ticks {
     type Instant = Duration;
     fn now(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.now().millis()).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.0.steady().millis()).unwrap_or(0))
     }
 }
 
@@ -99,13 +99,17 @@ impl Pace {
         let (reads, writes) = (part(60), part(30));
         Self { clock, reads, writes, told: Mutex::default() }
     }
+    /// All moments in here lie on the axis that nobody sets.
+    fn now(&self) -> Moment {
+        self.clock.steady()
+    }
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of the usage headers of an answer.
     pub(super) fn observe(&self, usage: &Usage) {
-        let now = self.clock.now();
+        let now = self.now();
         let load = |gauge: Gauge| Load {
             pacing: Gauge { regain_ms: 0, ..gauge }.pacing(),
             until: now.plus(BELIEVED_MS),
@@ -125,7 +129,7 @@ impl Pace {
         let Some(ms) = error.wait_ms.filter(|_| error.class == MetaClass::Throttled) else {
             return;
         };
-        let until = Some(self.clock.now().plus(ms));
+        let until = Some(self.now().plus(ms));
         let mut told = self.told();
         match (error.code, error.subcode) {
             // One object or one kind of edit, not the account.
@@ -141,12 +145,12 @@ impl Pace {
     fn blocked(&self, kind: Kind) -> Option<Moment> {
         let told = *self.told();
         let narrow = if kind == Kind::Insights { told.no_insights } else { None };
-        told.no_calls.max(narrow).filter(|until| *until > self.clock.now())
+        told.no_calls.max(narrow).filter(|until| *until > self.now())
     }
     /// The account's score by now: every call's share of it decays evenly to nothing.
     fn score(&self) -> f64 {
         let Some((percent, at)) = self.told().score else { return 0.0 };
-        percent * (1.0 - float(self.clock.now().since(at)) / float(DECAY_MS)).clamp(0.0, 1.0)
+        percent * (1.0 - float(self.now().since(at)) / float(DECAY_MS)).clamp(0.0, 1.0)
     }
     /// Milliseconds until the score has fallen below the point where reads wait; None when it is below.
     fn until_calm(&self) -> Option<i64> {
@@ -155,10 +159,10 @@ impl Pace {
             return None;
         }
         let whole = (float(DECAY_MS) * (1.0 - CALM / percent.max(CALM))).ceil();
-        Some(millis(whole).saturating_add(1).saturating_sub(self.clock.now().since(at)).max(1))
+        Some(millis(whole).saturating_add(1).saturating_sub(self.now().since(at)).max(1))
     }
     fn pacing(&self, kind: Kind) -> Pacing {
-        let (told, now) = (*self.told(), self.clock.now());
+        let (told, now) = (*self.told(), self.now());
         let of =
             |load: Option<Load>| load.filter(|l| l.until > now).map_or(Pacing::Free, |l| l.pacing);
         match kind {
@@ -173,27 +177,30 @@ impl Pace {
             self.patient(what, until).await?;
         }
         while let Some(ms) = self.until_calm() {
-            self.patient(what, self.clock.now().plus(ms)).await?;
+            self.patient(what, self.now().plus(ms)).await?;
         }
-        let now = self.clock.now();
+        let now = self.now();
         match self.pacing(kind) {
             Pacing::Stop => self.patient(what, now.plus(BELIEVED_MS)).await?,
-            Pacing::ReadsOnly => self.clock.wait_until(now.plus(SLOWER_MS)).await,
-            Pacing::Slow => self.clock.wait_until(now.plus(SLOW_MS)).await,
+            Pacing::ReadsOnly => self.wait(SLOWER_MS).await,
+            Pacing::Slow => self.wait(SLOW_MS).await,
             Pacing::Free => {}
         }
         while let Some(ms) = self.reads.as_ref().and_then(|l| turn(l, NonZeroU32::MIN)) {
-            self.patient(what, self.clock.now().plus(ms)).await?;
+            self.patient(what, self.now().plus(ms)).await?;
         }
         Ok(())
     }
     async fn patient(&self, what: &str, until: Moment) -> Result<(), MetaError> {
-        let wait = until.since(self.clock.now());
+        let wait = until.since(self.now());
         if wait > PATIENCE_MS {
             return Err(held_back(MetaClass::Throttled, what, wait));
         }
-        self.clock.wait_until(until).await;
+        self.wait(wait).await;
         Ok(())
+    }
+    async fn wait(&self, ms: i64) {
+        self.clock.wait_until(self.clock.now().plus(ms)).await;
     }
 
     /// Lets a write go or holds it back; never waits, since what was read before it would grow old meanwhile. What only
@@ -202,7 +209,7 @@ impl Pace {
         let points = NonZeroU32::new(WRITE_POINTS).unwrap_or(NonZeroU32::MIN);
         let wait = self.writes.as_ref().and_then(|l| turn(l, points));
         if let Some(until) = self.blocked(Kind::Other) {
-            let left = until.since(self.clock.now());
+            let left = until.since(self.now());
             return Err(held_back(MetaClass::NotSent, what, left));
         }
         if only_lowers {
@@ -309,6 +316,34 @@ pub(super) mod tests {
         pace.observe(&usage(10.0, 3_600_000));
         let error = read(&pace).await.unwrap_err();
         assert_eq!((error.class, error.wait_ms), (MetaClass::Throttled, Some(3_600_000)));
+    }
+
+    #[tokio::test]
+    async fn a_clock_put_right_does_not_stretch_a_block() {
+        /// A machine whose wall clock is `.1` ahead of the time that passes.
+        struct Ahead(Leap, AtomicI64);
+        impl Clock for Ahead {
+            fn now(&self) -> Moment {
+                self.0.now().plus(self.1.load(Ordering::SeqCst))
+            }
+            fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
+                self.0.wait_until(until.plus(-self.1.load(Ordering::SeqCst)))
+            }
+            fn steady(&self) -> Moment {
+                self.0.now()
+            }
+        }
+        let clock = Arc::new(Ahead(Leap::default(), AtomicI64::new(86_400_000)));
+        let pace = Pace::new(Arc::clone(&clock) as Arc<dyn Clock>, Some(60));
+        pace.observe(&usage(10.0, 60_000));
+        for _ in 0..30 {
+            read(&pace).await.unwrap();
+        }
+        clock.1.store(0, Ordering::SeqCst);
+        let before = clock.steady();
+        pace.observe(&usage(10.0, 60_000));
+        read(&pace).await.unwrap();
+        assert!(clock.steady().since(before) <= 120_000, "{}", clock.steady());
     }
 
     #[tokio::test]

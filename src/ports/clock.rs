@@ -1,5 +1,7 @@
 //! Time enters the product here and nowhere else.
 
+use std::{sync::LazyLock, time::Instant};
+
 use crate::{domain::Moment, ports::BoxFuture};
 
 /// Tells the time and waits.
@@ -8,6 +10,11 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Moment;
     /// Returns when `until` has come (at once if it has passed).
     fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()>;
+    /// The present on an axis that nobody sets: only differences on it mean anything, and they are never negative. For
+    /// waits between calls, which a wall clock that was a day ahead would stretch to a day once it is put right.
+    fn steady(&self) -> Moment {
+        self.now()
+    }
 }
 
 /// The machine's own clock.
@@ -25,6 +32,13 @@ impl Clock for SystemClock {
             tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
         })
     }
+    /// Stands still while the machine sleeps.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    fn steady(&self) -> Moment {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let ms = i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Moment::from_millis(ms)
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
@@ -33,5 +47,8 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     }
     fn wait_until(&self, until: Moment) -> BoxFuture<'_, ()> {
         (**self).wait_until(until)
+    }
+    fn steady(&self) -> Moment {
+        (**self).steady()
     }
 }

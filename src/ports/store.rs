@@ -4,7 +4,7 @@
 //! durable transaction. Once it returns, the batch survives a crash; when it fails, nothing of it exists. Each
 //! [`Record::Audit`] becomes the next link of the audit chain within the same transaction.
 
-use std::{fmt::Debug, future::Future, path::Path};
+use std::{collections::BTreeMap, fmt::Debug, future::Future, path::Path};
 
 use crate::domain::{
     AccountId, AccountInfo, CampaignId, ClimbId, DayRange, DecisionId, InsightRow, LineId, Moment,
@@ -493,6 +493,11 @@ pub trait Store: Send + Sync {
         &self,
         plan: Option<&PlanHash>,
     ) -> impl Future<Output = Result<Vec<IntentRow>, StoreError>> + Send;
+    /// The writes whose log has grown since then, and all that may be in doubt, in the order they were recorded.
+    fn intents_since(
+        &self,
+        since: Moment,
+    ) -> impl Future<Output = Result<Vec<IntentRow>, StoreError>> + Send;
     /// Commands nobody has dealt with, oldest first.
     fn commands(&self) -> impl Future<Output = Result<Vec<CommandRow>, StoreError>> + Send;
     /// The newest slot of a job that was run.
@@ -502,6 +507,11 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Option<Moment>, StoreError>> + Send;
     /// A named small value.
     fn note(&self, key: &str) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+    /// Several of them; a name that is not there has no entry.
+    fn notes(
+        &self,
+        keys: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, StoreError>> + Send;
     /// The sealed secrets of this account.
     fn sealed(&self) -> impl Future<Output = Result<Vec<SealedRow>, StoreError>> + Send;
     /// Links after number `after`, oldest first, at most `limit`.

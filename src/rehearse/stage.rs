@@ -350,7 +350,12 @@ impl Stage {
                 trip.death().await;
                 Passed::Died
             }
-            Ok(_) => Passed::Done,
+            Ok(done) => {
+                for alarm in &done.alarms {
+                    self.border.witness().tell(self.border.now(), format!("alarm: {alarm}"));
+                }
+                Passed::Done
+            }
             Err(e) => Passed::Failed(e),
         }
     }

@@ -310,7 +310,7 @@ impl Life {
         self.stage.border.world.advance_to(until);
     }
 
-    /// Lets time pass until the next pass: soon while something is under way, else a good part of a day.
+    /// Lets time pass until the next pass: soon while something is under way, else about a day.
     fn wait(&mut self) -> i64 {
         let busy = {
             let witness = self.stage.border.witness();
@@ -322,7 +322,7 @@ impl Life {
         let minutes = if busy && self.dice.random_ratio(3, 4) {
             self.dice.random_range(2_i64..90)
         } else {
-            self.dice.random_range(4 * 60_i64..22 * 60)
+            self.dice.random_range(12 * 60_i64..30 * 60)
         };
         self.advance(minutes * 60_000);
         minutes * 60_000

@@ -192,6 +192,9 @@ impl Clock for WorldClock {
         self.0.world.advance_to(until.plus(-self.0.skew_ms.load(Ordering::Relaxed)));
         Box::pin(std::future::ready(()))
     }
+    fn steady(&self) -> Moment {
+        self.0.now()
+    }
 }
 
 /// The watched way to the API of one life.

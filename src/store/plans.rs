@@ -3,7 +3,7 @@
 use super::{doc, error::document, rows::Got, sql, sqlite::SqliteStore};
 use crate::{
     domain::{
-        ObjectId, OpKey,
+        Moment, ObjectId, OpKey,
         plan::{Approval, ObjectKind, PlanHash, PlanKind},
         write_log::Entry,
     },
@@ -118,11 +118,23 @@ pub(crate) async fn intents(
     store: &SqliteStore,
     plan: Option<&PlanHash>,
 ) -> Result<Vec<IntentRow>, StoreError> {
-    let doing = "reading recorded writes";
     let get = match plan {
         Some(plan) => sqlx::query(sql::INTENTS_OF_PLAN).bind(store.key()).bind(plan.as_str()),
         None => sqlx::query(sql::INTENTS_GET).bind(store.key()),
     };
+    writes_of(store, get).await
+}
+
+pub(crate) async fn intents_since(
+    store: &SqliteStore,
+    since: Moment,
+) -> Result<Vec<IntentRow>, StoreError> {
+    let get = sqlx::query(sql::INTENTS_SINCE).bind(store.key()).bind(since.millis());
+    writes_of(store, get).await
+}
+
+async fn writes_of(store: &SqliteStore, get: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>) -> Result<Vec<IntentRow>, StoreError> {
+    let doing = "reading recorded writes";
     let mut writes: Vec<IntentRow> = Vec::new();
     for row in &store.rows(doing, get).await? {
         let got = Got::new(row, doing);

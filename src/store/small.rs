@@ -1,5 +1,7 @@
 //! Commands, slots, notes and the installation's own id, read back.
 
+use std::collections::BTreeMap;
+
 use super::{error::document, rows::Got, sql, sqlite::SqliteStore};
 use crate::{
     domain::Moment,
@@ -37,6 +39,21 @@ pub(crate) async fn last_slot(
     let get = sqlx::query(sql::SLOT_LAST).bind(store.key()).bind(job);
     let Some(row) = store.row(doing, get).await? else { return Ok(None) };
     Ok(Got::new(&row, doing).optional_int("slot")?.map(Moment::from_millis))
+}
+
+pub(crate) async fn notes(
+    store: &SqliteStore,
+    keys: &[String],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let doing = "reading notes";
+    let wanted = serde_json::Value::from(keys).to_string();
+    let get = sqlx::query(sql::NOTES_GET).bind(store.key()).bind(wanted);
+    let rows = store.rows(doing, get).await?;
+    let read = rows.iter().map(|row| {
+        let got = Got::new(row, doing);
+        Ok((got.text("name")?, got.text("value")?))
+    });
+    read.collect()
 }
 
 pub(crate) async fn note(store: &SqliteStore, key: &str) -> Result<Option<String>, StoreError> {

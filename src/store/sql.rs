@@ -119,6 +119,14 @@ statements! {
     INTENTS_OF_PLAN = "select i.op_key, i.plan, i.action, i.creates, i.request, i.at, n.at as logged_at, n.entry, n.object
         from intents i left join intent_entries n on n.op_key = i.op_key
         where i.account = $1 and i.plan = $2 order by i.id, n.id";
+    /// Whatever was touched since, and all that may be in doubt.
+    INTENTS_SINCE = "select i.op_key, i.plan, i.action, i.creates, i.request, i.at, n.at as logged_at, n.entry, n.object
+        from intents i left join intent_entries n on n.op_key = i.op_key
+        where i.account = $1 and (
+            exists (select 1 from intent_entries e where e.op_key = i.op_key and e.at >= $2)
+            or coalesce((select e.entry from intent_entries e where e.op_key = i.op_key and e.entry <> 'verified'
+                order by e.id desc limit 1), 'started') in ('started', 'outcome_unknown'))
+        order by i.id, n.id";
     ENTRY_PUT = "insert into intent_entries (account, op_key, at, entry, object) values ($1, $2, $3, $4, $5)";
     /// Reading the same result twice is no news.
     VERIFIED_PUT = "insert into intent_entries (account, op_key, at, entry, object)
@@ -144,6 +152,7 @@ statements! {
     NOTE_PUT = "insert into notes (account, name, value) values ($1, $2, $3)
         on conflict (account, name) do update set value = excluded.value";
     NOTE_GET = "select value from notes where account = $1 and name = $2";
+    NOTES_GET = "select name, value from notes where account = $1 and name in (select value from json_each($2))";
 
     SECRET_PUT = "insert into secrets (id, account, purpose, standing, key_id, nonce, sealed, facts, made_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -301,9 +310,11 @@ mod tests {
             (APPROVALS_GET, vec![T(HASH)], 1),
             (INTENTS_GET, vec![T("1")], 3),
             (INTENTS_OF_PLAN, vec![T("1"), T(HASH)], 3),
+            (INTENTS_SINCE, vec![T("1"), I(0)], 3),
             (COMMANDS_WAITING, vec![T("1")], 1),
             (SLOT_LAST, vec![T("1"), T("pull")], 1),
             (NOTE_GET, vec![T("1"), T("k")], 1),
+            (NOTES_GET, vec![T("1"), T("[\"k\",\"none\"]")], 1),
             (SECRETS_GET, vec![T("1")], 1),
             (SECRETS_ALL, vec![], 1),
             (AUDIT_HEAD, vec![], 1),

@@ -1,6 +1,7 @@
 //! The store on SQLite: who may open it, and the one way a change becomes durable.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -454,6 +455,9 @@ impl Store for SqliteStore {
     async fn intents(&self, plan: Option<&PlanHash>) -> Result<Vec<IntentRow>, StoreError> {
         plans::intents(self, plan).await
     }
+    async fn intents_since(&self, since: Moment) -> Result<Vec<IntentRow>, StoreError> {
+        plans::intents_since(self, since).await
+    }
     async fn commands(&self) -> Result<Vec<CommandRow>, StoreError> {
         small::commands(self).await
     }
@@ -462,6 +466,9 @@ impl Store for SqliteStore {
     }
     async fn note(&self, key: &str) -> Result<Option<String>, StoreError> {
         small::note(self, key).await
+    }
+    async fn notes(&self, keys: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
+        small::notes(self, keys).await
     }
     async fn sealed(&self) -> Result<Vec<SealedRow>, StoreError> {
         secrets::sealed(self).await

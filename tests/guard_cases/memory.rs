@@ -204,6 +204,14 @@ impl Store for Memory {
     async fn last_slot(&self, _: &str) -> Result<Option<Moment>, StoreError> {
         Ok(None)
     }
+    async fn intents_since(&self, _: Moment) -> Result<Vec<IntentRow>, StoreError> {
+        self.intents(None).await
+    }
+    async fn notes(&self, keys: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
+        let held = self.held();
+        let found = keys.iter().filter_map(|k| Some((k.clone(), held.notes.get(k)?.clone())));
+        Ok(found.collect())
+    }
     async fn note(&self, key: &str) -> Result<Option<String>, StoreError> {
         Ok(self.held().notes.get(key).cloned())
     }

@@ -7,7 +7,7 @@ use super::{
     Finding, order,
 };
 use crate::{
-    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::State, plan::PlanKind},
+    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::{Climb, State}, plan::PlanKind},
     sandbox::{LedgerDay, Standing},
 };
 
@@ -256,6 +256,26 @@ fn stands(o: &Standing, effective: &BTreeMap<String, &'static str>) -> String {
     format!("{} {} {effective}{budget}{end}", o.kind, o.id)
 }
 
+/// Every campaign a line has run on, as far as its climbs tell.
+fn campaigns_of<'a>(witness: &'a Witness, climb: &Climb) -> BTreeSet<&'a str> {
+    let line = witness.books.climbs.values().filter(|c| c.line == climb.line);
+    let incumbents = line.map(|c| (c.id.as_str(), c.incumbent.as_str()));
+    let both = incumbents.flat_map(|(id, incumbent)| {
+        let test = witness.books.tests.get(id);
+        [Some(incumbent), test.map(|t| t.challenger.as_str())]
+    });
+    both.flatten().collect()
+}
+
+/// True for a campaign that is on and whose every ad Meta's review has refused: no agent can show those.
+fn shows_nothing(year: &DeadYear<'_>, campaign: &str) -> bool {
+    let on = year.world.iter().any(|o| o.id == campaign && o.is_on());
+    let refused = |o: &&Standing| year.effective.get(&o.id).is_some_and(|e| *e == "DISAPPROVED");
+    let ads = year.world.iter().filter(|o| o.kind == "ad" && o.campaign == campaign && o.is_on());
+    let (refused, shown): (Vec<_>, Vec<_>) = ads.partition(refused);
+    on && shown.is_empty() && !refused.is_empty()
+}
+
 /// Judges a year without any agent.
 pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -289,14 +309,20 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
             (test.last_day.plus(-4), test.last_day.plus(-2))
         };
         let ahead = since > year.died.plus(1);
-        let runs = year.days.iter().filter(mine);
+        // A later climb may have taken the line on to another campaign.
+        let campaigns = campaigns_of(witness, line);
+        let ours = |d: &&LedgerDay| campaigns.contains(d.campaign_id.as_str());
+        let runs = year.days.iter().filter(ours);
         let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);
-        if (promoted || begun) && ahead && year.delivers && !runs {
+        let refused = campaigns.iter().any(|id| shows_nothing(year, id));
+        if (promoted || begun) && ahead && year.delivers && !runs && !refused {
+            let trees: BTreeSet<&str> =
+                campaigns.iter().flat_map(|id| tree(year.world, id)).collect();
             let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
             let stands = year.world.iter().filter(arm).map(|o| stands(o, &year.effective));
             let stands: Vec<String> = stands.collect();
             let stands = stands.join(", ");
-            let spent = year.days.iter().filter(mine).filter(|d| d.spend_minor > 0);
+            let spent = year.days.iter().filter(ours).filter(|d| d.spend_minor > 0);
             let last = spent.map(|d| d.day).max();
             let last = last.map_or_else(|| "ever".to_owned(), |day| format!("since {day}"));
             let what = format!("{climb} spends nothing from {since} to {until} ({last}): {stands}");
