@@ -51,7 +51,7 @@ fn states() -> Vec<State> {
         State::Settled { rung: "initiate_checkout".to_owned() },
         State::Stayed { verdict: Verdict::Stay },
         State::Aborted,
-        State::Stuck { why: "a reason".to_owned() },
+        State::Stuck { why: "a reason".to_owned(), placed: None },
     ];
     for kind in [RouteKind::Climb, RouteKind::TestedPlacement, RouteKind::Placement] {
         let challenger = Some(CampaignId::new("2").expect("digits"));
@@ -118,6 +118,7 @@ fn events() -> Vec<Event> {
                 rule: None,
                 study: None,
                 test: Some(Box::new(test(RouteKind::Climb))),
+                handed_over: false,
             };
             all.push(Event::Ended { kind, outcome, built, today: today() });
         }
@@ -219,9 +220,12 @@ fn a_closing_plan_that_keeps_failing_ends_with_a_person() {
     for _ in 0..50 {
         let (next, effects) = at.on(&failed);
         at = next;
-        if proposals(&effects).is_empty() {
+        if matches!(at.state, State::Stuck { .. }) {
             break;
         }
+        let decided = Event::Decided { step: Step::Looked, today: today() };
+        let asked = [proposals(&effects), proposals(&at.on(&decided).1)].concat();
+        assert_eq!(asked, [PlanKind::End], "a pass later at the latest");
         let pending = Pending { kind: PlanKind::End, plan: PlanHash::named("aa") };
         at = at.on(&Event::Filed(pending)).0;
     }
@@ -527,7 +531,10 @@ fn undoing_is_tried_six_times_and_only_a_failure_is_a_try() {
             let outcome = if failures % 2 == 0 { PlanOutcome::Stale } else { PlanOutcome::Failed };
             let effects;
             (at, effects) = on(&at, outcome);
-            assert_eq!((at.undo_failures, proposals(&effects)), (failures, vec![kind]));
+            // What Meta refused to close is tried again by the next pass, not in the same breath.
+            let later = kind == PlanKind::End && outcome == PlanOutcome::Failed;
+            let asked = if later { vec![] } else { vec![kind] };
+            assert_eq!((at.undo_failures, proposals(&effects)), (failures, asked));
             // A plan nobody answered is filed again and is no failure.
             (at, _) = on(&at, PlanOutcome::Expired);
             assert_eq!((at.undo_failures, &at.state), (failures, &state));
@@ -651,4 +658,52 @@ fn a_new_climb_watches_and_knows_what_it_was_given() {
     assert_eq!((at.rung.as_str(), at.opened), ("add_to_cart", Moment::from_millis(0)));
     assert_eq!((at.attempts, at.undo_failures, &at.held, &at.pending), (0, 0, &None, &None));
     assert_eq!(at.memory.path, ["add_to_cart"]);
+}
+
+#[test]
+fn an_incumbent_that_was_turned_off_for_nothing_goes_on_before_the_challenger_goes() {
+    let ended = |kind, outcome, handed_over| Event::Ended {
+        kind,
+        outcome,
+        built: Built { handed_over, ..Built::default() },
+        today: today(),
+    };
+    for outcome in [PlanOutcome::Failed, PlanOutcome::Stale, PlanOutcome::Rejected] {
+        let begun = waiting(cloning(RouteKind::Placement));
+        let (next, effects) = begun.on(&ended(PlanKind::Activate, outcome, false));
+        assert_eq!((next.handed_over, proposals(&effects)), (false, vec![PlanKind::CleanUp]));
+
+        let (off, effects) = begun.on(&ended(PlanKind::Activate, outcome, true));
+        assert_eq!((off.handed_over, proposals(&effects)), (true, vec![PlanKind::Revert]));
+        // Whatever comes between, the next pass asks for it again.
+        let decided = Event::Decided { step: Step::Wait, today: today() };
+        assert_eq!(proposals(&off.on(&decided).1), [PlanKind::Revert]);
+        let abort = Event::Commanded { command: Command::Abort, today: today() };
+        assert_eq!(proposals(&off.on(&abort).1), [PlanKind::Revert]);
+        let (off, effects) = off.on(&ended(PlanKind::Revert, PlanOutcome::Stale, false));
+        assert_eq!((off.handed_over, proposals(&effects)), (true, vec![PlanKind::Revert]));
+
+        let (on, effects) = off.on(&ended(PlanKind::Revert, PlanOutcome::Done, false));
+        assert_eq!((on.handed_over, proposals(&effects)), (false, vec![PlanKind::CleanUp]));
+        let (away, _) = on.on(&ended(PlanKind::CleanUp, PlanOutcome::Done, false));
+        assert_eq!(away.state, State::Aborted);
+    }
+}
+
+#[test]
+fn a_clone_that_is_refused_on_the_way_is_put_away() {
+    let refused = |challenger: Option<&str>| Event::Ended {
+        kind: PlanKind::Clone,
+        outcome: PlanOutcome::Rejected,
+        built: Built {
+            challenger: challenger.map(|id| CampaignId::new(id).expect("digits")),
+            ..Built::default()
+        },
+        today: today(),
+    };
+    let begun = waiting(State::Proposed { route: route(RouteKind::Climb) });
+    assert_eq!(begun.on(&refused(None)).0.state, State::Aborted);
+    let (next, effects) = begun.on(&refused(Some("2")));
+    assert_eq!(proposals(&effects), [PlanKind::CleanUp]);
+    assert!(matches!(next.state, State::Cloning { challenger: Some(_), .. }), "{next:?}");
 }

@@ -93,7 +93,12 @@ where
             return end(desk, row, PlanOutcome::Expired, why, Bindings::new()).await;
         }
         Err(e @ NotApproved::Rejected { .. }) => {
-            return end(desk, row, PlanOutcome::Rejected, e.to_string(), Bindings::new()).await;
+            // A no on the way: nothing more is sent, and what was sent is known before the plan ends.
+            if let Some(open) = intents.iter().find(|i| standing::is_in_doubt(i)) {
+                return Ok(Progress::Waiting(format!("{e}; write {} is in doubt", open.op_key)));
+            }
+            let made = intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
+            return end(desk, row, PlanOutcome::Rejected, e.to_string(), made).await;
         }
         Err(e) => return Err(e.into()),
     };

@@ -15,8 +15,8 @@ use crate::{
         standing,
     },
     domain::{
-        ClimbId, DecisionId, Moment,
-        climb::{Climb, Command, Effect, Event},
+        CampaignId, ClimbId, DecisionId, Moment, Status,
+        climb::{Climb, Command, Effect, Event, Pending, Placed, State},
         plan::{Approval, NotApproved, PlanHash, is_reserved_name},
     },
     ports::{
@@ -95,7 +95,8 @@ async fn record<S: Store>(
         let text = format!("plan {} has ended: {} ({})", plan.hash.plan_id(), end.outcome, end.why);
         return Err(AppError::NotNow(text, "see `rungwise show` for open plans"));
     }
-    if now > plan.expires {
+    // A no is always heard: what has begun goes on beyond its expiry.
+    if granted && now > plan.expires {
         return Err(NotApproved::Expired { id: plan.hash.plan_id(), expired: plan.expires }.into());
     }
     let kind = if granted { "approved" } else { "rejected" };
@@ -184,7 +185,13 @@ pub async fn obey<S: Store, R: MetaRead, C: Clock>(
     alarms: &mut Vec<String>,
 ) -> Result<()> {
     for row in desk.store.commands().await? {
-        let answer = one(desk, &row, alarms).await?;
+        let answer = match one(desk, &row, alarms).await? {
+            Answer::Done(answer) => answer,
+            Answer::Later(why) => {
+                tracing::info!(command = row.kind, subject = row.subject, "{why}");
+                continue;
+            }
+        };
         let at = desk.clock.now();
         let body =
             json!({ "command": row.kind, "subject": row.subject, "by": row.by, "answer": answer });
@@ -194,6 +201,11 @@ pub async fn obey<S: Store, R: MetaRead, C: Clock>(
     Ok(())
 }
 
+async fn find_hash<S: Store>(store: &S, hash: &PlanHash) -> Result<Option<PlanRow>> {
+    let rows = store.plans_like(hash.as_str()).await?;
+    Ok(rows.into_iter().find(|row| row.hash == *hash))
+}
+
 /// The plan the climb waits for, if this command asked for it.
 async fn own_plan<S: Store>(
     store: &S,
@@ -201,8 +213,7 @@ async fn own_plan<S: Store>(
     asked_by: &DecisionId,
 ) -> Result<Option<PlanRow>> {
     let Some(pending) = &climb.pending else { return Ok(None) };
-    let rows = store.plans_like(pending.plan.as_str()).await?;
-    let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { return Ok(None) };
+    let Some(row) = find_hash(store, &pending.plan).await? else { return Ok(None) };
     let decision = crate::app::views::plan_of(&row)?.decision;
     Ok((decision == *asked_by).then_some(row))
 }
@@ -211,17 +222,17 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     row: &CommandRow,
     alarms: &mut Vec<String>,
-) -> Result<String> {
+) -> Result<Answer> {
     if row.kind == LIFT {
         standing::lift(desk.store, desk.clock.now(), &row.by, &row.note).await?;
-        return Ok("autonomy, breaker and shock are lifted".to_owned());
+        return Ok(Answer::Done("autonomy, breaker and shock are lifted".to_owned()));
     }
     let Some(command) = parse(&row.kind) else {
-        return Ok(format!("unknown command {}", row.kind));
+        return Ok(Answer::Done(format!("unknown command {}", row.kind)));
     };
     let rows = desk.store.climbs(true).await?;
     let Some(stored) = rows.iter().find(|c| c.id.as_str() == row.subject) else {
-        return Ok("the climb has ended already".to_owned());
+        return Ok(Answer::Done("the climb has ended already".to_owned()));
     };
     let before = climb_of(stored)?;
     let asked_by = DecisionId::new(format!("command-{}", row.id)).expect("a legal id");
@@ -245,13 +256,31 @@ pub struct Order<'a> {
     pub asked_by: &'a DecisionId,
 }
 
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was carried out, or has no effect; in words.
+    Done(String),
+    /// A plan that has begun comes to its end first; the command stays.
+    Later(String),
+}
+
+impl Answer {
+    /// The words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Done(text) | Self::Later(text) => text,
+        }
+    }
+}
+
 /// Carries one command out.
 pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     before: &Climb,
     order: &Order<'_>,
     alarms: &mut Vec<String>,
-) -> Result<String> {
+) -> Result<Answer> {
     let now = desk.clock.now();
     if let Some(plan) = own_plan(desk.store, before, order.asked_by).await? {
         // The process died after it had filed this command's plan: the plan is not made twice.
@@ -260,11 +289,18 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         if waits && desk.store.approvals(&plan.hash).await?.is_empty() {
             approve(desk, &plan, order.by, BY_COMMAND).await?;
         }
-        return Ok(format!("{} is {}", before.id, before.state.as_str()));
+        return Ok(Answer::Done(format!("{} is {}", before.id, before.state.as_str())));
     }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
-    let (mut climb, effects) = before.on(&Event::Commanded { command: order.command, today });
+    let (mut climb, mut effects) = before.on(&Event::Commanded { command: order.command, today });
+    if let Some(carrier) = carrier(desk.store, before).await? {
+        for effect in &mut effects {
+            if let Effect::OpenNext { incumbent, rung, .. } = effect {
+                (*incumbent, *rung) = (carrier.campaign.clone(), carrier.rung.clone());
+            }
+        }
+    }
     let mut batch = Vec::new();
     // A command that changes course voids the plan that was waiting: a climb waits for one plan, and nothing that was
     // agreed to before an abort goes out after it.
@@ -274,7 +310,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     if let Some(pending) = before.pending.as_ref().filter(|_| closes && turns) {
         let started = !desk.store.intents(Some(&pending.plan)).await?.is_empty();
         if started {
-            return Ok("its plan is being carried out; try again when it has ended".to_owned());
+            return let_it_end(desk, pending, order).await;
         }
         let why = format!("{} ({})", order.word, order.asked_by);
         let end = EndRow { outcome: "withdrawn".to_owned(), why, at: now };
@@ -306,7 +342,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
                     Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
                         let what = format!("{}: no {} plan: {e}", climb.id, kind.as_str());
                         alarms.push(what.clone());
-                        return Ok(what);
+                        return Ok(Answer::Done(what));
                     }
                     Err(e) => return Err(e),
                 };
@@ -314,9 +350,37 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
                 approve(desk, &plan, order.by, BY_COMMAND).await?;
             }
             Effect::Alarm { what } => alarms.push(format!("{}: {what}", climb.id)),
-            Effect::Note { what } => return Ok(what.clone()),
+            Effect::Note { what } => return Ok(Answer::Done(what.clone())),
             Effect::OpenNext { .. } => {}
         }
     }
-    Ok(format!("{} is {}", climb.id, climb.state.as_str()))
+    Ok(Answer::Done(format!("{} is {}", climb.id, climb.state.as_str())))
+}
+
+/// The placement that carries the line of a stuck climb, where it is on and the incumbent is not.
+async fn carrier<S: Store>(store: &S, climb: &Climb) -> Result<Option<Placed>> {
+    let State::Stuck { placed: Some(placed), .. } = &climb.state else { return Ok(None) };
+    let is_on = async |id: &CampaignId| -> Result<bool> {
+        Ok(store.tree(id).await?.is_some_and(|t| t.campaign.status == Status::Active))
+    };
+    let carries = is_on(&placed.campaign).await? && !is_on(&climb.incumbent).await?;
+    Ok(carries.then(|| placed.clone()))
+}
+
+/// A command that changes course meets a plan that has begun. Writes that are under way are known first; an abort sees to
+/// it that none follows, except where they only lower.
+async fn let_it_end<S: Store, R, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    pending: &Pending,
+    order: &Order<'_>,
+) -> Result<Answer> {
+    let plan = &pending.plan;
+    if order.command == Command::Abort && !pending.kind.only_lowers() {
+        let refused = desk.store.approvals(plan).await?.iter().any(|a| !a.granted);
+        if let Some(row) = find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none()) {
+            record(desk.store, desk.clock.now(), &row, order.by, order.word, false).await?;
+        }
+    }
+    let id = plan.plan_id();
+    Ok(Answer::Later(format!("plan {id} is being carried out; the command follows when it has ended")))
 }

@@ -46,7 +46,7 @@ pub async fn end_test<S: Store, R: MetaRead, C: Clock>(
     };
     let answer = commands::carry(desk, climb, &order, alarms).await?;
     let at = desk.clock.now();
-    let body = json!({ "climb": climb.id, "rail": rail, "why": why, "answer": answer });
+    let body = json!({ "climb": climb.id, "rail": rail, "why": why, "answer": answer.text() });
     desk.store.commit(vec![journal::audit(at, "stood_down", desk.actor, body)]).await?;
     alarms.push(format!("{}: the test is ended by a guard rail ({rail}): {why}", climb.id));
     Ok(true)
@@ -161,7 +161,7 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     for row in desk.store.climbs(true).await? {
         let climb = climb_of(&row)?;
-        let State::Stuck { why } = &climb.state else { continue };
+        let State::Stuck { why, .. } = &climb.state else { continue };
         alarms.push(format!(
             "{}: STUCK: {why}; see \"Stuck\" in the runbook, then `rungwise climb abort {}`",
             climb.id, climb.id

@@ -14,13 +14,14 @@ use crate::{
         hands_off, journal, learning, lines,
         propose::{self, Basis, climb_row},
         pull::{self, Pulled},
-        reconcile, site, stand_down, standing, sweep, watch,
+        reconcile, site, stand_down, standing, sweep, views, watch,
     },
     domain::{
-        CampaignId, DecisionId, Moment,
+        CampaignId, DecisionId, Moment, Status,
         climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test},
-        plan::{AUTONOMOUS, Bindings, Plan, PlanKind},
+        plan::{AUTONOMOUS, Action, Bindings, ObjectKind, Op, Plan, PlanKind},
         policy::Mode,
+        write_log::WriteStatus,
     },
     ports::{Clock, MetaRead, MetaWrite, Record, StopSwitch, Store, store::PlanRow},
 };
@@ -81,8 +82,9 @@ where
     let mut pulled = match pull::pull(desk, None).await {
         Ok(pulled) => pulled,
         Err(e) => {
-            // Stopping needs no fresh figures.
-            if let Some(hands) = hands {
+            // Stopping needs no fresh figures, but amounts of an account in another currency would mean something else.
+            let same = !matches!(e, AppError::AccountChanged(_));
+            if let Some(hands) = hands.filter(|_| same) {
                 carry_out_lowering(desk, hands, &mut done).await?;
             }
             return Err(e);
@@ -112,7 +114,8 @@ where
         for n in 0..climbs.len() {
             let climb = &climbs[n];
             let daily = scope.decide && !decided.contains(&climb.id);
-            if !(daily || is_building(climb)) {
+            let failed = done.ended.iter().any(|(row, ..)| row.climb == climb.id);
+            if !(daily || is_building(climb) || is_undoing(climb) && !failed) {
                 continue;
             }
             decided.push(climb.id.clone());
@@ -166,6 +169,13 @@ async fn sight_of<S: Store, R: MetaRead, C: Clock>(
 /// A built challenger waits for review, not for the day's end.
 fn is_building(climb: &Climb) -> bool {
     matches!(climb.state, State::Cloning { challenger: Some(_), .. }) && climb.pending.is_none()
+}
+
+/// A closing plan that Meta refused is tried in every pass, not once a day.
+fn is_undoing(climb: &Climb) -> bool {
+    climb.pending.is_none()
+        && climb.held.is_none()
+        && (climb.handed_over || matches!(climb.state, State::Judged { .. }))
 }
 
 /// What guard rails do by themselves after a complete read, before anything is decided.
@@ -353,6 +363,10 @@ async fn expire<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     let now = desk.clock.now();
     for row in desk.store.plans(true, u32::MAX).await? {
+        // What has begun is ended by those who can write.
+        if !desk.store.intents(Some(&row.hash)).await?.is_empty() {
+            continue;
+        }
         let refused = desk.store.approvals(&row.hash).await?.into_iter().any(|a| !a.granted);
         let outcome = match (refused, now > row.expires) {
             (true, _) => PlanOutcome::Rejected,
@@ -494,9 +508,25 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
         PlanKind::Activate if outcome == PlanOutcome::Done => {
             built.test = test_of(desk, row, &built, pulled, now).await?.map(Box::new);
         }
+        PlanKind::Activate => built.handed_over = has_handed_over(desk, row).await?,
         _ => {}
     }
     Ok(built)
+}
+
+/// True when an activation has turned the incumbent off, however it ended.
+async fn has_handed_over<S: Store, R, C>(desk: Desk<'_, S, R, C>, row: &PlanRow) -> Result<bool> {
+    let plan = views::plan_of(row)?;
+    let off = |action: &Action| {
+        let op = &action.op;
+        matches!(op, Op::SetStatus { kind: ObjectKind::Campaign, to: Status::Paused, .. })
+    };
+    let intents = desk.store.intents(Some(&row.hash)).await?;
+    Ok(intents.iter().any(|intent| {
+        let log = intent.entries.iter().map(|(_, e)| *e);
+        let done = WriteStatus::fold(log) == Ok(WriteStatus::Done);
+        done && plan.action(&intent.action).is_some_and(off)
+    }))
 }
 
 /// The test that an activation began, worked out again from the climb and what is now on.

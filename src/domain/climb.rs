@@ -167,7 +167,19 @@ pub enum State {
     Stuck {
         /// What cannot go on.
         why: String,
+        /// The placement that may carry the line.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        placed: Option<Placed>,
     },
+}
+
+/// A campaign that took the line over without a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Which.
+    pub campaign: CampaignId,
+    /// Its rung.
+    pub rung: String,
 }
 
 impl State {
@@ -292,6 +304,9 @@ pub struct Climb {
     /// Plans in a row that were to undo something (end, revert, put away) or close a verdict, and failed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undo_failures: u32,
+    /// An activation that did not come about has turned the incumbent off: it goes on again before anything is put away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_over: bool,
     /// What the line remembers.
     pub memory: Memory,
 }
@@ -433,6 +448,8 @@ pub struct Built {
     pub study: Option<ObjectId>,
     /// The test that began.
     pub test: Option<Box<Test>>,
+    /// The incumbent was turned off for the challenger.
+    pub handed_over: bool,
 }
 
 /// What is to be done.
@@ -501,6 +518,7 @@ impl Climb {
             pending,
             attempts,
             undo_failures,
+            handed_over: false,
             memory,
         }
     }
@@ -545,6 +563,13 @@ impl Climb {
 
     fn on_step(&self, step: &Step, today: Day) -> (Self, Vec<Effect>) {
         match (&self.state, step) {
+            (State::Cloning { .. }, step)
+                if self.handed_over
+                    && self.pending.is_none()
+                    && !matches!(step, Step::Drift { .. }) =>
+            {
+                (self.clone(), vec![Effect::propose(PlanKind::Revert)])
+            }
             (_, Step::Wait) => (self.clone(), Vec::new()),
             (_, Step::Drift { what }) => {
                 let mut next = self.clone();
@@ -577,7 +602,7 @@ impl Climb {
                 (self.clone(), vec![Effect::propose(kind)])
             }
             (State::Cloning { challenger: Some(_), .. }, Step::Unfit) if self.pending.is_none() => {
-                (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
+                (self.clone(), vec![Effect::propose(self.undoing())])
             }
             (State::Warming { test }, Step::Learned) => {
                 self.to(State::Comparing { test: test.clone() }, Vec::new())
@@ -663,7 +688,11 @@ impl Climb {
         };
         match outcome {
             Done => self.to(cloning(), Vec::new()),
-            Rejected => self.resting(route, today).stay(State::Aborted),
+            Rejected if built.challenger.is_none() => {
+                self.resting(route, today).stay(State::Aborted)
+            }
+            // Somebody said no on the way: what was built until then is put away.
+            Rejected => self.to(cloning(), vec![Effect::propose(PlanKind::CleanUp)]),
             Expired => self.to(State::Observing, Vec::new()),
             Stale | Failed if built.challenger.is_none() => {
                 let why = "the challenger could not be built; nothing was created";
@@ -674,6 +703,18 @@ impl Climb {
                 self.to(cloning(), vec![Effect::alarm(why), Effect::propose(PlanKind::CleanUp)])
             }
         }
+    }
+
+    fn stuck(&self, why: &str) -> State {
+        let test = self.state.test().filter(|t| t.route.kind == RouteKind::Placement);
+        let placed =
+            test.map(|t| Placed { campaign: t.challenger.clone(), rung: t.route.to.clone() });
+        State::Stuck { why: why.to_owned(), placed }
+    }
+
+    /// What takes a challenger back that was never whole.
+    const fn undoing(&self) -> PlanKind {
+        if self.handed_over { PlanKind::Revert } else { PlanKind::CleanUp }
     }
 
     /// This climb with the memory that its move did not come about: it rests before it is tried again.
@@ -700,36 +741,46 @@ impl Climb {
                     self.to(State::Probation { test: Test::clone(test) }, Vec::new())
                 }
                 Some(test) => self.to(State::Warming { test: Test::clone(test) }, Vec::new()),
-                None => self.to(stuck("the activation left no test"), Vec::new()),
+                None => self.to(self.stuck("the activation left no test"), Vec::new()),
             },
-            (State::Cloning { .. }, PlanKind::Activate, Rejected) => {
-                (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
-            }
             (State::Cloning { .. }, PlanKind::Activate | PlanKind::Split, Expired) => {
                 (self.clone(), vec![Effect::note("nobody approved the activation in time")])
             }
             (
                 State::Cloning { route, challenger, rule, study },
                 PlanKind::Activate | PlanKind::Split,
-                Stale | Failed,
-            ) => self.to(
-                // What the activation made before it failed goes with the challenger.
-                State::Cloning {
+                Rejected | Stale | Failed,
+            ) => {
+                let mut next = self.clone();
+                next.handed_over |= built.handed_over;
+                // What the activation made before it ended goes with the challenger.
+                next.state = State::Cloning {
                     route: route.clone(),
                     challenger: challenger.clone(),
                     rule: built.rule.clone().or_else(|| rule.clone()),
                     study: built.study.clone().or_else(|| study.clone()),
-                },
-                vec![
-                    Effect::alarm("the activation did not go through; the challenger is put away"),
-                    Effect::propose(PlanKind::CleanUp),
-                ],
-            ),
+                };
+                let why = "the activation did not go through; the challenger is put away";
+                let told = (outcome != Rejected).then(|| Effect::alarm(why));
+                let undoing = Effect::propose(next.undoing());
+                (next, told.into_iter().chain([undoing]).collect())
+            }
             // The next pass finds the incumbent at its half and proposes the activation on a fresh read.
             (State::Cloning { .. }, PlanKind::Split, Done) => (self.clone(), Vec::new()),
             (State::Cloning { route, .. }, PlanKind::CleanUp, Done) => {
                 // Without this memory the same challenger would be built and put away again the next day.
                 self.resting(route, today).stay(State::Aborted)
+            }
+            // The line runs again; now the challenger goes.
+            (State::Cloning { .. }, PlanKind::Revert, Done) => {
+                let mut next = self.clone();
+                next.handed_over = false;
+                (next, vec![Effect::propose(PlanKind::CleanUp)])
+            }
+            (State::Cloning { .. }, PlanKind::Revert, Rejected) => {
+                let mut next = self.clone();
+                next.held = Some("turning the incumbent on again was rejected".to_owned());
+                (next, vec![Effect::alarm("the incumbent stays off until a person decides")])
             }
             (State::Judged { test, .. } | State::Shifting { test }, PlanKind::Shift, Done) => {
                 self.settle(test, today)
@@ -748,15 +799,24 @@ impl Climb {
                 next.held = Some("the closing plan was rejected".to_owned());
                 (next, vec![Effect::alarm("both campaigns keep running until a person decides")])
             }
-            (State::Judged { test, verdict }, _, Expired | Stale | Failed)
+            (State::Judged { test, verdict }, _, Expired | Stale)
                 if self.undo_failures < MAX_UNDO =>
             {
                 (self.clone(), vec![Effect::propose(closing(&test.route, *verdict))])
             }
-            (State::Cloning { .. }, PlanKind::CleanUp, Expired | Stale | Failed)
-                if self.undo_failures < MAX_UNDO =>
-            {
-                (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
+            // What Meta refused now it would refuse in the same breath again: the next pass tries.
+            (State::Judged { .. }, _, Failed) if self.undo_failures < MAX_UNDO => {
+                (self.clone(), Vec::new())
+            }
+            (State::Cloning { .. }, PlanKind::Revert, Failed) if self.undo_failures < MAX_UNDO => {
+                (self.clone(), Vec::new())
+            }
+            (
+                State::Cloning { .. },
+                PlanKind::CleanUp | PlanKind::Revert,
+                Expired | Stale | Failed,
+            ) if self.undo_failures < MAX_UNDO => {
+                (self.clone(), vec![Effect::propose(self.undoing())])
             }
             (_, kind, outcome) => {
                 let why = format!(
@@ -764,7 +824,7 @@ impl Climb {
                     kind.as_str(),
                     outcome.as_str()
                 );
-                self.to(stuck(&why), vec![Effect::alarm(why)])
+                self.to(self.stuck(&why), vec![Effect::alarm(why)])
             }
         }
     }
@@ -797,7 +857,7 @@ impl Climb {
             }
             (Command::Abort, State::Cloning { challenger: Some(_), .. }) => {
                 next.held = None;
-                (next, vec![Effect::propose(PlanKind::CleanUp)])
+                (next, vec![Effect::propose(self.undoing())])
             }
             (Command::Abort, _) => {
                 // A person said no to this move: it rests like one that failed.
@@ -827,10 +887,6 @@ const MAX_UNDO: u32 = 6;
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 const fn is_zero(n: &u32) -> bool {
     *n == 0
-}
-
-fn stuck(why: &str) -> State {
-    State::Stuck { why: why.to_owned() }
 }
 
 /// The plan that carries a verdict out.

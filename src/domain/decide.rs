@@ -212,7 +212,7 @@ impl Work<'_> {
             State::Settled { .. } | State::Stayed { .. } | State::Aborted => {
                 self.wait("this climb has ended")
             }
-            State::Stuck { why } => self.wait(&format!("stuck: {why}")),
+            State::Stuck { why, .. } => self.wait(&format!("stuck: {why}")),
         }
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     Day, HOUR_MS, Moment, Money, Rung, Status, Tree, Zone,
-    climb::{Climb, Route, RouteKind, Test, Verdict},
+    climb::{Climb, Route, RouteKind, State, Test, Verdict},
     eligibility::{live_ads, live_adsets},
     guard,
     likeness::{fingerprint, likeness},
@@ -575,7 +575,7 @@ impl Wish<'_> {
     }
 
     fn revert_plan(&self) -> Result<DraftPlan, Refusal> {
-        let test = self.test()?;
+        let route = self.route()?;
         let built = self.built()?;
         let on = Target::from(&self.source.campaign.id);
         let mut back = Self::switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
@@ -587,7 +587,12 @@ impl Wish<'_> {
             actions.push(back);
         }
         Ok(DraftPlan {
-            title: format!("Go back to {}: the placement did not prove itself", test.route.from),
+            title: match self.climb.state {
+                State::Cloning { .. } => {
+                    format!("Go back to {}: the placement did not come about", route.from)
+                }
+                _ => format!("Go back to {}: the placement did not prove itself", route.from),
+            },
             money: self.no_money("either campaign can be turned on again")?,
             expires: self.expires(),
             actions,
@@ -604,7 +609,7 @@ impl Wish<'_> {
             let on = target.clone();
             actions.push(Self::switch("off", on, ObjectKind::Campaign, Status::Paused, OFF_TEST));
         }
-        if let super::climb::State::Cloning { rule, study, .. } = &self.climb.state {
+        if let State::Cloning { rule, study, .. } = &self.climb.state {
             actions.extend(rule.as_ref().map(Self::delete_rule));
             actions.extend(study.as_ref().map(Self::end_study));
         }
@@ -724,7 +729,11 @@ impl Wish<'_> {
     }
 
     fn no_money(&self, reversible: &str) -> Result<MoneyAtRisk, Refusal> {
-        let zero = Money::zero(self.run_rate()?.currency());
+        // Also where nothing of the incumbent is left that could spend.
+        let of_test = self.climb.state.test().map(|t| t.run_rate);
+        let built = || self.challenger.and_then(Tree::daily_budget_in_all);
+        let any = of_test.or_else(|| self.source.daily_budget_in_all()).or_else(built);
+        let zero = Money::zero(any.map_or_else(|| self.run_rate(), Ok)?.currency());
         let reversible = reversible.to_owned();
         Ok(MoneyAtRisk { extra_per_day: zero, extra_total: zero, worst_regret: zero, reversible })
     }

@@ -388,7 +388,9 @@ mod tests {
                 Box::leak(format!("explain query plan {text}").into_boxed_str());
             for row in bound(explain, args).fetch_all(&mut conn).await.unwrap() {
                 let detail: String = sqlx::Row::get(&row, "detail");
+                // An argument that is a list is walked whole.
                 let whole = detail.starts_with("SCAN")
+                    && !detail.contains("json_each")
                     && ![AUDIT_HEAD, AUDIT_LAST_SCHEMA, PERSONAL_ALL, SECRETS_ALL].contains(&text);
                 assert!(!whole, "{text}\n{detail}");
                 // Pages must come out of an index in order: sorting would read everything for each page.

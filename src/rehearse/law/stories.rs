@@ -331,7 +331,7 @@ fn what_is_stuck_and_on_is_named() {
     let hash = file(&mut w, &clone);
     begin(&mut w, &clone, &hash, "campaign", AT);
     w.books.writes.get_mut("CAMPAIGN").unwrap().object = Some("9".to_owned());
-    w.committed(&[climb(State::Stuck { why: "x".to_owned() })]);
+    w.committed(&[climb(State::Stuck { why: "x".to_owned(), placed: None })]);
     assert_eq!(life::stuck(&w, &[on("9", 100)])[0].0, "stuck_is_paused");
     assert!(life::stuck(&w, &[standing("campaign", "9", "PAUSED")]).is_empty());
 }
