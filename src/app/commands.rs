@@ -29,6 +29,8 @@ use crate::{
 pub const WITHIN_LIMITS: &str = "within the configured limits";
 /// The note of a yes that a person's command is.
 pub const BY_COMMAND: &str = "the command itself is the approval";
+/// The note of a no that a person's abort is to the plan under way.
+pub const BY_ABORT: &str = "the abort itself is the refusal";
 /// The note of a guard rail's yes to its own plan.
 pub const ONLY_LOWERS: &str = "a guard rail's own yes: it only lowers";
 
@@ -378,7 +380,7 @@ async fn let_it_end<S: Store, R, C: Clock>(
     if order.command == Command::Abort && !pending.kind.only_lowers() {
         let refused = desk.store.approvals(plan).await?.iter().any(|a| !a.granted);
         if let Some(row) = find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none()) {
-            record(desk.store, desk.clock.now(), &row, order.by, order.word, false).await?;
+            record(desk.store, desk.clock.now(), &row, order.by, BY_ABORT, false).await?;
         }
     }
     let id = plan.plan_id();

@@ -219,6 +219,15 @@ impl Books {
             .filter_map(|w| self.plans.get(&w.plan))
             .any(|p| p.plan.kind == kind && p.plan.climb.as_str() == climb)
     }
+    /// Every campaign a line has run on, as far as its climbs and tests tell.
+    pub fn campaigns_of(&self, climb: &Climb) -> BTreeSet<&str> {
+        let line = self.climbs.values().filter(|c| c.line == climb.line);
+        let both = line.flat_map(|c| {
+            let test = self.tests.get(c.id.as_str());
+            [Some(c.incumbent.as_str()), test.map(|t| t.challenger.as_str())]
+        });
+        both.flatten().collect()
+    }
     /// The plan that turned a campaign on, if one did.
     pub fn activation_of(&self, campaign: &str) -> Option<&FiledPlan> {
         let turned_on = |w: &&BookedWrite| {

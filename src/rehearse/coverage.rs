@@ -100,7 +100,7 @@ pub fn focus(seed: u64) -> Vec<Focus> {
         let count = u64::try_from(kinds.len()).unwrap_or(1).max(1);
         let at = usize::try_from(turn % count).unwrap_or(0);
         let percent = match step {
-            "set status" | "set budget" | "create ad set" | "create ad" => SOMETIMES,
+            "set status" | "create ad set" | "create ad" => SOMETIMES,
             _ if WRITES.contains(&step) => OFTEN,
             _ => SELDOM,
         };

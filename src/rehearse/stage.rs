@@ -49,8 +49,14 @@ const INSTALL_ID: &str = "7265686561727361";
 pub(super) const PERSON: &str = "rehearsal";
 const LOOKED_AT: &str = "it was looked at";
 /// Texts of people in history, and notes of approvals; their salts have to be the same in every process, too.
-const TEXTS: [&str; 5] =
-    [PERSON, LOOKED_AT, commands::WITHIN_LIMITS, commands::BY_COMMAND, commands::ONLY_LOWERS];
+const TEXTS: [&str; 6] = [
+    PERSON,
+    LOOKED_AT,
+    commands::WITHIN_LIMITS,
+    commands::BY_COMMAND,
+    commands::BY_ABORT,
+    commands::ONLY_LOWERS,
+];
 
 /// Looks at a held lock, a millisecond apart, before giving up.
 const LOCK_LOOKS: u32 = 5_000;
@@ -69,6 +75,8 @@ pub(super) struct Setting {
     pub(super) scenario: Scenario,
     /// The shortest waits that a configuration may ask for.
     pub(super) quick: bool,
+    /// A step down is tested like a step up, at any volume.
+    pub(super) tested: bool,
     /// A study splits people between the arms.
     pub(super) study: bool,
 }
@@ -93,6 +101,7 @@ impl Setting {
             lateness: Lateness::Fixed,
             scenario: Scenario::stuck_at_purchase(),
             quick: false,
+            tested: false,
             study: false,
         }
     }
@@ -219,6 +228,7 @@ fn world(setting: &Setting) -> Sandbox {
 fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, RehearsalError> {
     let who = world.credentials();
     let (gates, more) = if setting.quick { QUICK } else { ("", "") };
+    let (untested, tested) = if setting.tested { (0, 1_000) } else { (15, 30) };
     let isolation = if setting.study { "ad_study" } else { "none" };
     let text = format!(
         "[account]\nid = \"act_{}\"\n[mode]\nlevel = \"{}\"\n[compare]\nrule = \"{}\"\nbudget_mode = \"{}\"\n\
@@ -226,7 +236,7 @@ fn configuration(world: &Sandbox, setting: &Setting) -> Result<AccountConfig, Re
          [stabilising]\nmin = \"7d\"\n\
          [limits]\nmax_daily_spend = \"{}.00 EUR\"\nmax_spend_per_climb = \"90000.00 EUR\"\n\
          max_regret_per_climb = \"9000.00 EUR\"\n[api]\nbase_url = \"http://127.0.0.1:1\"\napp_id = \"{}\"\n\
-         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = 15\ntested_below = 30\n{gates}[placement]\njudged_by = \"volume\"\n{more}",
+         [freshness]\ninsights = \"24h\"\n[gates]\nuntested_below = {untested}\ntested_below = {tested}\n{gates}[placement]\njudged_by = \"volume\"\n{more}",
         who.account_id,
         setting.mode,
         setting.rule,

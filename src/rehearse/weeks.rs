@@ -252,7 +252,8 @@ fn setting(seed: u64, dice: &mut Pcg64Mcg) -> Setting {
     }
     if keen {
         setting.quick = true;
-        setting.study = dice.random_ratio(1, 5);
+        setting.tested = dice.random_ratio(1, 2);
+        setting.study = dice.random_ratio(1, 3);
         if dice.random_ratio(2, 3) {
             setting.scenario = several(dice);
         }

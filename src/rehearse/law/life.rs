@@ -7,7 +7,13 @@ use super::{
     },
     Finding,
 };
-use crate::{domain::climb::State, sandbox::Standing};
+use crate::{
+    domain::{
+        climb::{Climb, State},
+        write_log::WriteStatus,
+    },
+    sandbox::Standing,
+};
 
 /// Judges what must hold once nothing has gone wrong for hours.
 pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
@@ -30,7 +36,7 @@ pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
             climb.state,
             State::Judged { .. } | State::Shifting { .. } | State::Cloning { challenger: None, .. }
         );
-        if unplanned && needs {
+        if unplanned && (needs || climb.handed_over) {
             let what = format!("{} is {} and nothing is planned", climb.id, climb.state.as_str());
             found.push(("no_climb_is_stranded", what));
         }
@@ -43,6 +49,38 @@ pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
         if !waits && !rail {
             let what = format!("{} plan {hash}", filed.plan.kind.as_str());
             found.push(("every_open_plan_is_waited_for", what));
+        }
+    }
+    found
+}
+
+/// A line whose campaign we turned off for another one runs on one of its campaigns.
+pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
+    let (books, people) = (&witness.books, &witness.people);
+    let free = |c: &&Climb| {
+        let needs_a_person = c.held.is_some() || matches!(c.state, State::Stuck { .. });
+        c.state.is_open() && c.pending.is_none() && !needs_a_person
+    };
+    let mut found = Vec::new();
+    for climb in books.climbs.values().filter(free) {
+        let campaigns = books.campaigns_of(climb);
+        let is_on = |id: &&str| world.iter().any(|o| o.id == **id && o.is_on());
+        let gone = |id: &&str| !world.iter().any(|o| o.id == **id && o.is_there());
+        let theirs = |id: &&str| {
+            people.made.contains(*id) || people.touched.keys().any(|(touched, _)| touched == *id)
+        };
+        let ours = |id: &&str| {
+            books.writes.values().any(|w| {
+                let off = w.request.params.iter().any(|(n, v)| n == "status" && v == "PAUSED");
+                off && !w.creates && w.request.path == **id && w.status() == Some(WriteStatus::Done)
+            })
+        };
+        let incumbent = climb.incumbent.as_str();
+        let theirs = campaigns.iter().any(|id| theirs(id)) || people.rules || gone(&incumbent);
+        if !campaigns.iter().any(|id| is_on(id)) && ours(&incumbent) && !theirs {
+            let what =
+                format!("{} ({}): {incumbent} was paused", climb.id, climb.state.as_str());
+            found.push(("no_line_is_left_dark", what));
         }
     }
     found
@@ -83,7 +121,7 @@ mod tests {
     use crate::{
         domain::{
             CampaignId, ClimbId, LineId,
-            climb::{Climb, Memory, Pending},
+            climb::{Memory, Pending},
             plan::{PlanHash, PlanKind},
             write_log::Entry,
         },

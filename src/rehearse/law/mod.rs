@@ -159,6 +159,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("every_open_plan_is_waited_for", "every open plan has a climb that waits for it"),
     ("no_climb_is_stranded", "a climb that could go on has a plan or a reason"),
     ("nothing_of_ours_runs_unwatched", "what we turned on belongs to a climb"),
+    ("no_line_is_left_dark", "a line we turned off for another runs on one of its campaigns"),
     ("stuck_is_paused", "what is stuck spends nothing of ours"),
     ("the_database_is_sound", "the file's integrity and foreign keys are in order"),
     ("a_restart_writes_nothing", "a restart without events writes nothing"),

@@ -7,7 +7,7 @@ use super::{
     Finding, order,
 };
 use crate::{
-    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::{Climb, State}, plan::PlanKind},
+    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::State, plan::PlanKind},
     sandbox::{LedgerDay, Standing},
 };
 
@@ -256,17 +256,6 @@ fn stands(o: &Standing, effective: &BTreeMap<String, &'static str>) -> String {
     format!("{} {} {effective}{budget}{end}", o.kind, o.id)
 }
 
-/// Every campaign a line has run on, as far as its climbs tell.
-fn campaigns_of<'a>(witness: &'a Witness, climb: &Climb) -> BTreeSet<&'a str> {
-    let line = witness.books.climbs.values().filter(|c| c.line == climb.line);
-    let incumbents = line.map(|c| (c.id.as_str(), c.incumbent.as_str()));
-    let both = incumbents.flat_map(|(id, incumbent)| {
-        let test = witness.books.tests.get(id);
-        [Some(incumbent), test.map(|t| t.challenger.as_str())]
-    });
-    both.flatten().collect()
-}
-
 /// True for a campaign that is on and whose every ad Meta's review has refused: no agent can show those.
 fn shows_nothing(year: &DeadYear<'_>, campaign: &str) -> bool {
     let on = year.world.iter().any(|o| o.id == campaign && o.is_on());
@@ -310,7 +299,7 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         };
         let ahead = since > year.died.plus(1);
         // A later climb may have taken the line on to another campaign.
-        let campaigns = campaigns_of(witness, line);
+        let campaigns = witness.books.campaigns_of(line);
         let ours = |d: &&LedgerDay| campaigns.contains(d.campaign_id.as_str());
         let runs = year.days.iter().filter(ours);
         let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);

@@ -337,6 +337,23 @@ fn what_is_stuck_and_on_is_named() {
 }
 
 #[test]
+fn a_line_that_was_turned_off_and_never_on_again_is_named() {
+    let off = plan(PlanKind::Activate, vec![switch("incumbent", "1", Status::Paused)], 0);
+    let mut w = Witness::default();
+    let hash = file(&mut w, &off);
+    begin(&mut w, &off, &hash, "incumbent", AT);
+    w.committed(&[climb(State::Observing)]);
+    let paused = standing("campaign", "1", "PAUSED");
+    assert!(life::dark(&w, std::slice::from_ref(&paused)).is_empty(), "the write is in doubt");
+    let write = w.books.writes.values_mut().next().unwrap();
+    write.entries.push((AT, Entry::Succeeded));
+    assert_eq!(life::dark(&w, std::slice::from_ref(&paused))[0].0, "no_line_is_left_dark");
+    assert!(life::dark(&w, &[on("1", 900)]).is_empty());
+    w.people.touched.insert(("1".to_owned(), "status".to_owned()), AT);
+    assert!(life::dark(&w, &[paused]).is_empty(), "a person's");
+}
+
+#[test]
 fn a_raise_on_a_disabled_account_is_named() {
     let raise = plan(PlanKind::Shift, vec![budget("raise", "1", 900, 1_000)], 0);
     let found = found(|w| {
