@@ -707,3 +707,16 @@ fn a_clone_that_is_refused_on_the_way_is_put_away() {
     assert_eq!(proposals(&effects), [PlanKind::CleanUp]);
     assert!(matches!(next.state, State::Cloning { challenger: Some(_), .. }), "{next:?}");
 }
+
+#[test]
+fn a_promotion_that_is_broken_off_after_the_incumbent_went_off_goes_back() {
+    let judged = State::Judged { test: test(RouteKind::Climb), verdict: Verdict::Promote };
+    let built = Built { handed_over: true, ..Built::default() };
+    let (refused, _) = waiting(judged).on(&ended(PlanKind::Shift, PlanOutcome::Rejected, built));
+    assert!(refused.handed_over && refused.held.is_some());
+    let abort = Event::Commanded { command: Command::Abort, today: today() };
+    let (back, effects) = refused.on(&abort);
+    assert_eq!(proposals(&effects), [PlanKind::Revert]);
+    let (done, _) = back.on(&ended(PlanKind::Revert, PlanOutcome::Done, Built::default()));
+    assert_eq!((done.state, done.handed_over), (State::Aborted, false));
+}

@@ -161,12 +161,16 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     for row in desk.store.climbs(true).await? {
         let climb = climb_of(&row)?;
-        let State::Stuck { why, .. } = &climb.state else { continue };
+        let State::Stuck { why, placed } = &climb.state else { continue };
         alarms.push(format!(
             "{}: STUCK: {why}; see \"Stuck\" in the runbook, then `rungwise climb abort {}`",
             climb.id, climb.id
         ));
-        for id in created_by(desk, &climb).await?.into_iter().filter(|_| !bug(Bug::StuckRunsOn)) {
+        // What carries the line is left on.
+        if placed.is_some() || bug(Bug::StuckRunsOn) {
+            continue;
+        }
+        for id in created_by(desk, &climb).await? {
             let on =
                 trees.iter().any(|t| t.campaign.id == id && t.campaign.status == Status::Active);
             if !on {

@@ -508,13 +508,15 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
         PlanKind::Activate if outcome == PlanOutcome::Done => {
             built.test = test_of(desk, row, &built, pulled, now).await?.map(Box::new);
         }
-        PlanKind::Activate => built.handed_over = has_handed_over(desk, row).await?,
+        PlanKind::Activate | PlanKind::Shift if outcome != PlanOutcome::Done => {
+            built.handed_over = has_handed_over(desk, row).await?;
+        }
         _ => {}
     }
     Ok(built)
 }
 
-/// True when an activation has turned the incumbent off, however it ended.
+/// True when a plan that did not come to its end has turned the incumbent off.
 async fn has_handed_over<S: Store, R, C>(desk: Desk<'_, S, R, C>, row: &PlanRow) -> Result<bool> {
     let plan = views::plan_of(row)?;
     let off = |action: &Action| {

@@ -542,6 +542,8 @@ impl Climb {
                     Done => 0,
                     Rejected | Expired => self.undo_failures,
                 };
+                let back = (*kind, *outcome) == (PlanKind::Revert, Done);
+                next.handed_over = !back && (self.handed_over || built.handed_over);
                 next.on_ended(*kind, *outcome, built, *today)
             }
             Event::Commanded { command, today } => self.on_command(*command, *today),
@@ -631,7 +633,7 @@ impl Climb {
                 Step::Verdict { verdict, weekly_milli },
             ) => self.judge(test, *verdict, *weekly_milli, today),
             (State::Judged { test, verdict }, _) if self.pending.is_none() => {
-                let kind = closing(&test.route, *verdict);
+                let kind = self.closing(&test.route, *verdict);
                 (self.clone(), vec![Effect::propose(kind)])
             }
             _ => (self.clone(), Vec::new()),
@@ -651,7 +653,8 @@ impl Climb {
             next.memory.last_failure = Some(Failure { to, day, weekly_milli });
         }
         next.state = State::Judged { test: test.clone(), verdict };
-        (next, vec![Effect::propose(closing(&test.route, verdict))])
+        let kind = self.closing(&test.route, verdict);
+        (next, vec![Effect::propose(kind)])
     }
 
     fn settle(&self, test: &Test, today: Day) -> (Self, Vec<Effect>) {
@@ -706,10 +709,32 @@ impl Climb {
     }
 
     fn stuck(&self, why: &str) -> State {
-        let test = self.state.test().filter(|t| t.route.kind == RouteKind::Placement);
+        let carries =
+            |t: &&Test| t.route.kind == RouteKind::Placement || self.handed_over;
+        let test = self.state.test().filter(carries);
         let placed =
             test.map(|t| Placed { campaign: t.challenger.clone(), rung: t.route.to.clone() });
         State::Stuck { why: why.to_owned(), placed }
+    }
+
+    /// The plan that carries a verdict out. Once a promotion has turned the incumbent off, ending the test means going back.
+    const fn closing(&self, route: &Route, verdict: Verdict) -> PlanKind {
+        match (route.kind, verdict) {
+            (_, Verdict::Promote) => PlanKind::Shift,
+            (RouteKind::Placement, Verdict::Stay | Verdict::Inconclusive | Verdict::Aborted) => {
+                PlanKind::Revert
+            }
+            (
+                RouteKind::Climb | RouteKind::TestedPlacement,
+                Verdict::Stay | Verdict::Inconclusive | Verdict::Aborted,
+            ) => {
+                if self.handed_over {
+                    PlanKind::Revert
+                } else {
+                    PlanKind::End
+                }
+            }
+        }
     }
 
     /// What takes a challenger back that was never whole.
@@ -752,7 +777,6 @@ impl Climb {
                 Rejected | Stale | Failed,
             ) => {
                 let mut next = self.clone();
-                next.handed_over |= built.handed_over;
                 // What the activation made before it ended goes with the challenger.
                 next.state = State::Cloning {
                     route: route.clone(),
@@ -773,9 +797,7 @@ impl Climb {
             }
             // The line runs again; now the challenger goes.
             (State::Cloning { .. }, PlanKind::Revert, Done) => {
-                let mut next = self.clone();
-                next.handed_over = false;
-                (next, vec![Effect::propose(PlanKind::CleanUp)])
+                (self.clone(), vec![Effect::propose(PlanKind::CleanUp)])
             }
             (State::Cloning { .. }, PlanKind::Revert, Rejected) => {
                 let mut next = self.clone();
@@ -797,12 +819,12 @@ impl Climb {
             (State::Judged { .. } | State::Shifting { .. }, _, Rejected) => {
                 let mut next = self.clone();
                 next.held = Some("the closing plan was rejected".to_owned());
-                (next, vec![Effect::alarm("both campaigns keep running until a person decides")])
+                (next, vec![Effect::alarm("everything stays as it is until a person decides")])
             }
             (State::Judged { test, verdict }, _, Expired | Stale)
                 if self.undo_failures < MAX_UNDO =>
             {
-                (self.clone(), vec![Effect::propose(closing(&test.route, *verdict))])
+                (self.clone(), vec![Effect::propose(self.closing(&test.route, *verdict))])
             }
             // What Meta refused now it would refuse in the same breath again: the next pass tries.
             (State::Judged { .. }, _, Failed) if self.undo_failures < MAX_UNDO => {
@@ -853,7 +875,7 @@ impl Climb {
             (Command::Abort, State::Judged { test, .. } | State::Shifting { test }) => {
                 next.held = None;
                 next.state = State::Judged { test: test.clone(), verdict: Verdict::Aborted };
-                (next, vec![Effect::propose(closing(&test.route, Verdict::Aborted))])
+                (next, vec![Effect::propose(self.closing(&test.route, Verdict::Aborted))])
             }
             (Command::Abort, State::Cloning { challenger: Some(_), .. }) => {
                 next.held = None;
@@ -887,18 +909,4 @@ const MAX_UNDO: u32 = 6;
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 const fn is_zero(n: &u32) -> bool {
     *n == 0
-}
-
-/// The plan that carries a verdict out.
-fn closing(route: &Route, verdict: Verdict) -> PlanKind {
-    match (route.kind, verdict) {
-        (_, Verdict::Promote) => PlanKind::Shift,
-        (RouteKind::Placement, Verdict::Stay | Verdict::Inconclusive | Verdict::Aborted) => {
-            PlanKind::Revert
-        }
-        (
-            RouteKind::Climb | RouteKind::TestedPlacement,
-            Verdict::Stay | Verdict::Inconclusive | Verdict::Aborted,
-        ) => PlanKind::End,
-    }
 }

@@ -553,8 +553,11 @@ impl Wish<'_> {
             actions.push(Self::delete_rule(rule));
         }
         actions.extend(test.study.as_ref().map(Self::end_study));
-        let now = self.run_rate()?;
-        let ramp = if now < test.run_rate { self.ramp(now, test.run_rate)? } else { Vec::new() };
+        // Where somebody took the budget away there is nothing to give back.
+        let ramp = match self.source.daily_budget().filter(|now| *now < test.run_rate) {
+            Some(now) => self.ramp(now, test.run_rate)?,
+            None => Vec::new(),
+        };
         self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
         let last = ramp.last().map_or(self.now, |step| step.at);
         let verdict = match &self.climb.state {
@@ -583,6 +586,9 @@ impl Wish<'_> {
         back.expects.push(untouched(self.source, Aspect::Tree));
         let mut actions: Vec<Draft> =
             Self::pause("placed", built, OFF_PLACED).into_iter().collect();
+        let test = self.climb.state.test();
+        actions.extend(test.and_then(|t| t.rule.as_ref()).map(Self::delete_rule));
+        actions.extend(test.and_then(|t| t.study.as_ref()).map(Self::end_study));
         if self.source.campaign.status != Status::Active {
             actions.push(back);
         }
@@ -591,7 +597,10 @@ impl Wish<'_> {
                 State::Cloning { .. } => {
                     format!("Go back to {}: the placement did not come about", route.from)
                 }
-                _ => format!("Go back to {}: the placement did not prove itself", route.from),
+                _ if route.kind == RouteKind::Placement => {
+                    format!("Go back to {}: the placement did not prove itself", route.from)
+                }
+                _ => format!("Go back to {}: the promotion was broken off", route.from),
             },
             money: self.no_money("either campaign can be turned on again")?,
             expires: self.expires(),

@@ -2,15 +2,17 @@
 
 use rungwise::{
     domain::{
-        climb::{Command, State},
+        CampaignId,
+        climb::{Climb, Command, State},
         plan::PlanKind,
     },
-    ports::Store as _,
+    ports::{Method, Store as _},
+    sandbox::{Fault, Scenario, ScriptedFaults},
 };
 
 use super::{
     custody,
-    support::{LIMITS, Story, ready_shop},
+    support::{LIMITS, Story, ready_shop, short, world},
 };
 
 /// A shop whose challenger is warming.
@@ -199,4 +201,87 @@ async fn an_abort_withdraws_the_activation_that_was_agreed_to_before_it() {
     assert!(ended.contains(&(PlanKind::Activate, "withdrawn".to_owned())), "{ended:?}");
     assert!(ended.contains(&(PlanKind::CleanUp, "done".to_owned())), "{ended:?}");
     custody::holds(&story).await;
+}
+
+/// The challenger, once it is built.
+async fn built(story: &mut Story) -> (Climb, CampaignId) {
+    let climb = story
+        .until(15, 1, |c| matches!(c.state, State::Cloning { challenger: Some(_), .. }))
+        .await;
+    let State::Cloning { challenger: Some(challenger), .. } = climb.state.clone() else {
+        unreachable!("it was waited for")
+    };
+    (climb, challenger)
+}
+
+fn status(story: &Story, id: &str) -> String {
+    let world = story.world.inventory();
+    world.into_iter().find(|o| o.id == id).expect("it was there once").status
+}
+
+/// Kinds of the plans that have ended, and how.
+async fn ends(story: &Story) -> Vec<(PlanKind, String)> {
+    let plans = story.plans().await;
+    plans.into_iter().filter_map(|(row, _)| Some((row.kind, row.end?.outcome))).collect()
+}
+
+#[tokio::test]
+async fn an_abort_stops_an_activation_on_its_way() {
+    let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+    let (climb, challenger) = built(&mut story).await;
+    // Everything in it is on; the request that was to turn the campaign itself on is lost.
+    let lost = ScriptedFaults::default().on(Method::Post, challenger.as_str(), Fault::LostRequest);
+    story.world.set_faults(lost);
+    let sent = |story: &Story| {
+        let of = format!("/{challenger}");
+        story.world.requests().iter().any(|e| e.method == "POST" && e.path.ends_with(&of))
+    };
+    for _ in 0..12 {
+        story.sleep_hours(3);
+        story.pass(true).await;
+        story.answer_all(true).await;
+        if sent(&story) {
+            break;
+        }
+    }
+    assert!(sent(&story), "{}", story.tale());
+    story.command(&climb, Command::Abort).await;
+    for _ in 0..5 {
+        story.pass(true).await;
+        story.sleep_hours(2);
+    }
+    let ends = ends(&story).await;
+    assert!(ends.contains(&(PlanKind::Activate, "rejected".to_owned())), "{ends:?}");
+    assert!(ends.contains(&(PlanKind::CleanUp, "done".to_owned())), "{ends:?}");
+    let state = story.climbs().await.into_iter().find(|c| c.id == climb.id).unwrap().state;
+    assert_eq!(state, State::Aborted, "{}", story.tale());
+    assert_eq!(status(&story, challenger.as_str()), "ARCHIVED", "{}", story.tale());
+    assert!(story.parts.store.commands().await.unwrap().is_empty(), "it was carried out");
+}
+
+#[tokio::test]
+async fn a_placement_that_meta_does_not_turn_on_leaves_the_line_running() {
+    // So few sales that the step down is not tested.
+    let mut scenario = short(Scenario::stuck_at_purchase());
+    scenario.campaigns[0].adsets[0].daily_budget = Some(2_500);
+    let mut story = Story::begin(world(scenario, |_| ()), "autonomous", LIMITS).await;
+    let (climb, challenger) = built(&mut story).await;
+    let refused = Fault::Error { status: 400, code: 100, subcode: None, applied: false };
+    let faults = ScriptedFaults::default().on(Method::Post, challenger.as_str(), refused);
+    story.world.set_faults(faults);
+    for _ in 0..8 {
+        story.sleep_hours(6);
+        story.pass(true).await;
+    }
+    let ends = ends(&story).await;
+    let kinds = [
+        (PlanKind::Clone, "done"),
+        (PlanKind::Activate, "failed"),
+        (PlanKind::Revert, "done"),
+        (PlanKind::CleanUp, "done"),
+    ];
+    let kinds = kinds.map(|(kind, outcome)| (kind, outcome.to_owned()));
+    assert_eq!(ends, kinds, "{}", story.tale());
+    assert_eq!(status(&story, climb.incumbent.as_str()), "ACTIVE", "{}", story.tale());
+    assert_eq!(status(&story, challenger.as_str()), "ARCHIVED", "{}", story.tale());
 }

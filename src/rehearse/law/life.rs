@@ -36,7 +36,8 @@ pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
             climb.state,
             State::Judged { .. } | State::Shifting { .. } | State::Cloning { challenger: None, .. }
         );
-        if unplanned && (needs || climb.handed_over) {
+        let stuck = matches!(climb.state, State::Stuck { .. });
+        if unplanned && (needs || climb.handed_over && !stuck) {
             let what = format!("{} is {} and nothing is planned", climb.id, climb.state.as_str());
             found.push(("no_climb_is_stranded", what));
         }
