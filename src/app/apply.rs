@@ -102,8 +102,16 @@ where
         }
         Err(e) => return Err(e.into()),
     };
-    let mut run =
-        Run { desk, door, approved: &approved, intents, bindings: Bindings::new(), moves: None };
+    let begun = !intents.is_empty();
+    let mut run = Run {
+        desk,
+        door,
+        approved: &approved,
+        intents,
+        bindings: Bindings::new(),
+        moves: None,
+        begun,
+    };
     let stop = run.actions().await?;
     let bindings = run.bindings;
     match stop {
@@ -152,6 +160,8 @@ struct Run<'r, 'a, 'd, S, R, C, W, K> {
     bindings: Bindings,
     /// What the write under way moves: its reservation.
     moves: Option<Movement>,
+    /// Some write of the plan was recorded: it may be finished after its expiry.
+    begun: bool,
 }
 
 impl<S, R, C, W, K> Run<'_, '_, '_, S, R, C, W, K>
@@ -362,6 +372,11 @@ where
             return Ok(Some(Halt::End(PlanOutcome::Failed, why)));
         };
         let at = self.desk.clock.now();
+        // What was read for it may have taken its time.
+        if !self.begun && self.plan().is_expired(at) && !bug(Bug::ExpiryIgnored) {
+            return Ok(Some(Halt::Wait("it expired before its first write".to_owned())));
+        }
+        self.begun = true;
         let op_key = action.op_key.clone();
         let mut batch = Vec::new();
         if first {

@@ -310,8 +310,10 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         || effects.iter().any(|effect| matches!(effect, Effect::Propose { .. }));
     let closes = order.command != Command::Pause && order.command != Command::Resume;
     if let Some(pending) = before.pending.as_ref().filter(|_| closes && turns) {
-        let started = !desk.store.intents(Some(&pending.plan)).await?.is_empty();
-        if started {
+        // One that has ended is yet to be told to its climb: the process died between the two.
+        let row = find_hash(desk.store, &pending.plan).await?;
+        let ended = row.is_some_and(|row| row.end.is_some());
+        if ended || !desk.store.intents(Some(&pending.plan)).await?.is_empty() {
             return let_it_end(desk, pending, order).await;
         }
         let why = format!("{} ({})", order.word, order.asked_by);

@@ -55,6 +55,17 @@ struct Breaker {
     closings: Vec<Moment>,
     /// The trip that was told of.
     told: Option<Moment>,
+    /// A complete read found it shut then. What happened before has been judged; what happened since has not, however
+    /// long nothing could be read.
+    #[serde(default)]
+    clean: Option<Moment>,
+}
+
+impl Breaker {
+    /// How far back it looks at a moment.
+    fn since(&self, now: Moment) -> Moment {
+        self.clean.map_or(Moment::from_millis(0), |at| at.min(now).plus(-BREAKER_MS))
+    }
 }
 
 async fn document<S: Store, T: for<'d> Deserialize<'d>>(store: &S, key: &str) -> Result<Option<T>> {
@@ -121,16 +132,15 @@ pub async fn lift<S: Store>(store: &S, at: Moment, by: &str, why: &str) -> Resul
     Ok(store.commit(vec![note(BREAKER, &breaker), empty(DEMOTED), empty(SHOCK), link]).await?)
 }
 
-/// How far back the breaker looks.
+/// What the breaker looks at before the last clean read: what follows in a row or within an hour may straddle it.
 const BREAKER_MS: i64 = 7 * DAY_MS;
 
-/// The writes the breaker looks at, and all in doubt.
-async fn recent<S: Store>(store: &S, now: Moment) -> Result<Vec<IntentRow>> {
-    Ok(store.intents_since(now.plus(-BREAKER_MS)).await?)
-}
-
 /// What the writes of the breaker's days came to, in order of time.
-fn outcomes(intents: &[IntentRow], contradicted: &[Moment], now: Moment) -> Vec<(Moment, Outcome)> {
+fn outcomes(
+    intents: &[IntentRow],
+    contradicted: &[Moment],
+    since: Moment,
+) -> Vec<(Moment, Outcome)> {
     let mut log: Vec<(Moment, Outcome)> =
         contradicted.iter().map(|at| (*at, Outcome::Mismatch)).collect();
     for (at, entry) in intents.iter().flat_map(|i| &i.entries) {
@@ -142,14 +152,15 @@ fn outcomes(intents: &[IntentRow], contradicted: &[Moment], now: Moment) -> Vec<
         };
         log.push((*at, outcome));
     }
-    log.retain(|(at, _)| now.since(*at) < BREAKER_MS);
+    log.retain(|(at, _)| *at >= since);
     log.sort();
     log
 }
 
 async fn trip<S: Store>(store: &S, now: Moment) -> Result<(Option<Trip>, Breaker)> {
     let state: Breaker = document(store, BREAKER).await?.unwrap_or_default();
-    let log = outcomes(&recent(store, now).await?, &state.contradicted, now);
+    let since = state.since(now);
+    let log = outcomes(&store.intents_since(since).await?, &state.contradicted, since);
     Ok((breaker::open(&log, state.closed), state))
 }
 
@@ -163,7 +174,8 @@ pub async fn closed<S: Store>(store: &S, now: Moment) -> Result<Option<String>> 
 pub async fn contradicted<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>) -> Result<Record> {
     let mut state: Breaker = document(desk.store, BREAKER).await?.unwrap_or_default();
     let now = desk.clock.now();
-    state.contradicted.retain(|at| now.since(*at) < BREAKER_MS);
+    let since = state.since(now);
+    state.contradicted.retain(|at| *at >= since);
     state.contradicted.push(now);
     Ok(note(BREAKER, &state))
 }
@@ -174,7 +186,14 @@ pub async fn look_after_breaker<S: Store, R, C: Clock>(
 ) -> Result<Option<String>> {
     let now = desk.clock.now();
     let (trip, mut state) = trip(desk.store, now).await?;
-    let Some(trip) = trip else { return Ok(None) };
+    let Some(trip) = trip else {
+        // Once a day is often enough: it only bounds how much of the log is read.
+        if state.clean.is_none_or(|at| !(0..DAY_MS).contains(&now.since(at))) {
+            state.clean = Some(now);
+            desk.store.commit(vec![note(BREAKER, &state)]).await?;
+        }
+        return Ok(None);
+    };
     if state.told != Some(trip.at) {
         state.told = Some(trip.at);
         let body = json!({ "why": trip.cause.as_str(), "since": trip.at.rfc3339() });
@@ -187,7 +206,7 @@ pub async fn look_after_breaker<S: Store, R, C: Clock>(
         desk.store.commit(batch).await?;
         return Ok(Some(format!("writes are off: {}", trip.cause.as_str())));
     }
-    let doubts = recent(desk.store, now).await?.iter().any(is_in_doubt);
+    let doubts = desk.store.intents_since(now).await?.iter().any(is_in_doubt);
     if doubts || !breaker::may_close(trip, &state.closings, now) {
         return Ok(None);
     }
@@ -233,7 +252,7 @@ pub async fn no_raises<S: Store, R: MetaRead, C: Clock>(
         why.extend(pull::unreconciled(desk.store, &account, now).await?);
     }
     why.extend(stale(desk, now).await?);
-    for intent in recent(desk.store, now).await?.iter().filter(|i| is_in_doubt(i)) {
+    for intent in desk.store.intents_since(now).await?.iter().filter(|i| is_in_doubt(i)) {
         why.push(format!("write {} is in doubt", intent.op_key));
     }
     if let Some(shock) = document::<S, Taken>(desk.store, SHOCK).await?

@@ -250,6 +250,14 @@ impl Work<'_> {
             self.conclude(format!("hands off: {what}"));
             return Step::Drift { what };
         }
+        let budgets = arm.daily_budget.zip(self.evidence.incumbent.daily_budget);
+        let placed = climb.state.route().is_some_and(|r| r.kind == RouteKind::Placement);
+        if let Some((own, incumbent)) = budgets.filter(|(own, old)| placed && own.minor() > old.minor()) {
+            // It takes the incumbent's place at the incumbent's budget; more was never agreed to.
+            let what = format!("the challenger has {own} a day, the incumbent {incumbent}");
+            self.conclude(format!("hands off: {what}"));
+            return Step::Drift { what };
+        }
         let Some(parity) = &self.evidence.parity else {
             return self.wait("the parity report is not there yet");
         };

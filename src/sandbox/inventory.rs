@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::{handle::Sandbox, objects::Kind};
 use crate::domain::Moment;
 
-/// One campaign, ad set, ad or rule as it truly is.
+/// One campaign, ad set, ad, rule or study as it truly is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// Its id.
     pub id: String,
-    /// `campaign`, `adset`, `ad`, or the word for a rule.
+    /// `campaign`, `adset`, `ad`, or the word for a rule or study.
     pub kind: &'static str,
     /// Campaign of an ad set or ad, "0" otherwise.
     pub campaign: String,
     /// Its name.
     pub name: String,
-    /// Its switch.
+    /// Its switch; a study has none and counts as on until it is ended.
     pub status: String,
     /// Budget per day in minor units.
     pub daily_budget: Option<i64>,
@@ -50,9 +50,9 @@ impl Sandbox {
             nodes.map(|n| (n.id.to_string(), world.effective(n))).collect()
         })
     }
-    /// Every campaign, ad set, ad and rule, oldest first.
+    /// Every campaign, ad set, ad, rule and study, oldest first.
     pub fn inventory(&self) -> Vec<Standing> {
-        let kinds = [Kind::Campaign, Kind::AdSet, Kind::Ad, Kind::Rule];
+        let kinds = [Kind::Campaign, Kind::AdSet, Kind::Ad, Kind::Rule, Kind::Study];
         self.with_world(|world| {
             let nodes = world.nodes.values().filter(|n| kinds.contains(&n.kind));
             let standing = nodes.map(|n| Standing {
@@ -60,7 +60,12 @@ impl Sandbox {
                 kind: n.kind.word(),
                 campaign: n.campaign.to_string(),
                 name: n.text("name").to_owned(),
-                status: n.status().to_owned(),
+                status: match n.kind {
+                    Kind::Study if n.text("canceled_time").is_empty() => "ACTIVE",
+                    Kind::Study => "DELETED",
+                    _ => n.status(),
+                }
+                .to_owned(),
                 daily_budget: n.amount("daily_budget"),
                 spend_cap: n.amount("spend_cap"),
                 end_time: n.moment("end_time").or_else(|| n.moment("stop_time")),

@@ -107,7 +107,9 @@ pub fn inventory(
         }
     }
     for (key, objects) in &by_key {
-        let (n, on) = (objects.len(), objects.iter().filter(|o| o.is_on()).count());
+        // A study that nothing takes part in does nothing.
+        let on = objects.iter().filter(|o| o.is_on() && o.kind != "ad_study").count();
+        let n = objects.len();
         if (on > 1 || n > 1 && !blind) && !people.markers.contains(*key) {
             found.push(("one_object_per_write", format!("{n} objects carry {key}, {on} on")));
         }

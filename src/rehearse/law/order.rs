@@ -198,7 +198,6 @@ fn outcome(witness: &mut Witness, op_key: &str, entry: Entry) {
 }
 
 fn bound(witness: &mut Witness, op_key: &str, object: &str) {
-    // Studies stand in no inventory.
     let other = witness.made.get(object).is_some_and(|maker| maker != op_key);
     if other || witness.people.made.contains(object) {
         let what = format!("{op_key} is bound to {object}");
