@@ -14,7 +14,7 @@ use crate::{
     domain::{
         HOUR_MS, Moment, ObjectId,
         plan::{Action, Bindings, ObjectKind, Op, Plan},
-        planner::marker,
+        planner::{marker, without_marker},
         write_log::Entry,
     },
     ports::{
@@ -214,7 +214,8 @@ async fn by_marker<S, R: MetaRead, C>(
     Ok(found.into_iter().filter(|f| ours(&f.name)).map(|f| f.id).collect())
 }
 
-/// Second witness: what Meta lists as made from the source since the send. It finds what lost its name.
+/// Second witness: what Meta lists as made from the source since the send. It finds what lost its marker or its whole
+/// name. What is called after the source, or was made later, is somebody's own copy.
 async fn by_lineage<S, R: MetaRead, C>(
     desk: Desk<'_, S, R, C>,
     doubt: &Doubt<'_>,
@@ -227,13 +228,18 @@ async fn by_lineage<S, R: MetaRead, C>(
         _ => return Ok(Vec::new()),
     };
     let found = desk.meta.copies(kind, &source).await?;
-    let foreign = format!("[{}:", desk.policy.marker_prefix);
     let own = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
+    let bare = doubt.action.op.name().map(without_marker).unwrap_or_default();
+    let of_source = bare.rsplit_once(" | ").map_or(bare, |(base, _)| base);
+    let renamed = |f: &crate::ports::meta::Found| {
+        let at_once = |at: Moment| at.since(doubt.sent_at()) <= STAMP_MS;
+        f.created.is_some_and(at_once) && !f.name.starts_with(of_source)
+    };
     // A copy with the marker of another write of ours is that write's.
     let fits = |f: &crate::ports::meta::Found| {
         bug(Bug::AnyCopyAdopted)
             || doubt.fits(&f.id, f.created)
-                && (f.name.contains(&own) || !f.name.contains(&foreign))
+                && (f.name.contains(&own) || f.name.trim() == bare || renamed(f))
                 && f.created.is_some()
     };
     Ok(found.into_iter().filter(fits).map(|f| f.id).collect())
