@@ -12,12 +12,12 @@ use crate::{
         journal,
         lines::climb_of,
         propose::{Basis, climb_row, propose},
-        standing,
+        stand_down, standing,
     },
     domain::{
         CampaignId, ClimbId, DecisionId, Moment, Status,
         climb::{Climb, Command, Effect, Event, Pending, Placed, State},
-        plan::{Approval, NotApproved, PlanHash, is_reserved_name},
+        plan::{Approval, NotApproved, PlanHash, PlanKind, is_reserved_name},
     },
     ports::{
         Clock, MetaRead, Record, Store,
@@ -293,6 +293,12 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         }
         return Ok(Answer::Done(format!("{} is {}", before.id, before.state.as_str())));
     }
+    if order.command == Command::Abort
+        && let Some(id) = stand_down::runs_on(desk.store, before).await?
+    {
+        // Nobody would watch it any more.
+        return Ok(Answer::Later(format!("campaign {id} of the stuck climb is paused first")));
+    }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
     let (mut climb, mut effects) = before.on(&Event::Commanded { command: order.command, today });
@@ -372,14 +378,18 @@ async fn carrier<S: Store>(store: &S, climb: &Climb) -> Result<Option<Placed>> {
 }
 
 /// A command that changes course meets a plan that has begun. Writes that are under way are known first; an abort sees to
-/// it that none follows, except where they only lower.
+/// it that none follows, except where they undo or end what it is about.
 async fn let_it_end<S: Store, R, C: Clock>(
     desk: Desk<'_, S, R, C>,
     pending: &Pending,
     order: &Order<'_>,
 ) -> Result<Answer> {
     let plan = &pending.plan;
-    if order.command == Command::Abort && !pending.kind.only_lowers() {
+    let onward = matches!(
+        pending.kind,
+        PlanKind::Clone | PlanKind::Activate | PlanKind::Split | PlanKind::Shift
+    );
+    if order.command == Command::Abort && onward {
         let refused = desk.store.approvals(plan).await?.iter().any(|a| !a.granted);
         if let Some(row) = find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none()) {
             record(desk.store, desk.clock.now(), &row, order.by, BY_ABORT, false).await?;

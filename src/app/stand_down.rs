@@ -170,7 +170,7 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
         if placed.is_some() || bug(Bug::StuckRunsOn) {
             continue;
         }
-        for id in created_by(desk, &climb).await? {
+        for id in created_by(desk.store, &climb).await? {
             let on =
                 trees.iter().any(|t| t.campaign.id == id && t.campaign.status == Status::Active);
             if !on {
@@ -196,19 +196,29 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
     Ok(())
 }
 
+/// What a stuck climb has created and the last read has seen on, where it does not carry the line.
+pub(crate) async fn runs_on<S: Store>(store: &S, climb: &Climb) -> Result<Option<CampaignId>> {
+    if !matches!(climb.state, State::Stuck { placed: None, .. }) {
+        return Ok(None);
+    }
+    for id in created_by(store, climb).await? {
+        if store.tree(&id).await?.is_some_and(|t| t.campaign.status == Status::Active) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
 /// Campaigns a climb has created for tests.
-async fn created_by<S: Store, R, C>(
-    desk: Desk<'_, S, R, C>,
-    climb: &Climb,
-) -> Result<Vec<CampaignId>> {
+async fn created_by<S: Store>(store: &S, climb: &Climb) -> Result<Vec<CampaignId>> {
     let (mut created, mut placed) = (Vec::new(), false);
-    for row in desk.store.plans(false, u32::MAX).await? {
+    for row in store.plans(false, u32::MAX).await? {
         if row.climb != climb.id {
             continue;
         }
         match row.kind {
             PlanKind::Clone => {
-                let intents = desk.store.intents(Some(&row.hash)).await?;
+                let intents = store.intents(Some(&row.hash)).await?;
                 let campaigns =
                     intents.into_iter().filter(|i| i.creates == Some(ObjectKind::Campaign));
                 created.extend(campaigns.filter_map(|i| CampaignId::new(i.object?.as_str()).ok()));

@@ -18,7 +18,7 @@ use crate::{
     },
     domain::{
         CampaignId, DecisionId, Moment, Status,
-        climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test},
+        climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test, Verdict},
         plan::{AUTONOMOUS, Action, Bindings, ObjectKind, Op, Plan, PlanKind},
         policy::Mode,
         write_log::WriteStatus,
@@ -171,11 +171,11 @@ fn is_building(climb: &Climb) -> bool {
     matches!(climb.state, State::Cloning { challenger: Some(_), .. }) && climb.pending.is_none()
 }
 
-/// A closing plan that Meta refused is tried in every pass, not once a day.
+/// What stops or takes back and was refused is tried in every pass. A promotion waits for the next day: Meta takes no cut
+/// below what was spent today.
 fn is_undoing(climb: &Climb) -> bool {
-    climb.pending.is_none()
-        && climb.held.is_none()
-        && (climb.handed_over || matches!(climb.state, State::Judged { .. }))
+    let ends = matches!(&climb.state, State::Judged { verdict, .. } if *verdict != Verdict::Promote);
+    climb.pending.is_none() && climb.held.is_none() && (climb.handed_over || ends)
 }
 
 /// What guard rails do by themselves after a complete read, before anything is decided.

@@ -586,12 +586,13 @@ impl Wish<'_> {
         back.expects.push(untouched(self.source, Aspect::Tree));
         let mut actions: Vec<Draft> =
             Self::pause("placed", built, OFF_PLACED).into_iter().collect();
-        let test = self.climb.state.test();
-        actions.extend(test.and_then(|t| t.rule.as_ref()).map(Self::delete_rule));
-        actions.extend(test.and_then(|t| t.study.as_ref()).map(Self::end_study));
+        // At once: in between nothing of the line is on.
         if self.source.campaign.status != Status::Active {
             actions.push(back);
         }
+        let test = self.climb.state.test();
+        actions.extend(test.and_then(|t| t.rule.as_ref()).map(Self::delete_rule));
+        actions.extend(test.and_then(|t| t.study.as_ref()).map(Self::end_study));
         Ok(DraftPlan {
             title: match self.climb.state {
                 State::Cloning { .. } => {

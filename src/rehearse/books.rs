@@ -219,6 +219,13 @@ impl Books {
             .filter_map(|w| self.plans.get(&w.plan))
             .any(|p| p.plan.kind == kind && p.plan.climb.as_str() == climb)
     }
+    /// The way back to the incumbent has begun and not ended: two campaigns cannot change places in one write.
+    pub fn is_going_back(&self, climb: &str) -> bool {
+        let mut begun = self.writes.values().filter_map(|w| self.plans.get(&w.plan));
+        begun.any(|p| {
+            p.outcome.is_none() && p.plan.kind == PlanKind::Revert && p.plan.climb.as_str() == climb
+        })
+    }
     /// Every campaign a line has run on, as far as its climbs and tests tell.
     pub fn campaigns_of(&self, climb: &Climb) -> BTreeSet<&str> {
         let line = self.climbs.values().filter(|c| c.line == climb.line);

@@ -243,7 +243,9 @@ impl Nemesis {
                 border.witness().people_edited(border.now(), &edited, &world, &after);
             }
         }
-        if self.happens(Class::Edits, 25, ms) {
+        // An agent that has never read the account cannot know that it was another.
+        let known = !border.witness().books.climbs.is_empty();
+        if self.happens(Class::Edits, 25, ms) && known {
             let zone = self.draw(Class::Edits, 0..2) == 0;
             let (currency, own) = border.world.shown_account();
             let odd =

@@ -303,10 +303,11 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         let ours = |d: &&LedgerDay| campaigns.contains(d.campaign_id.as_str());
         let runs = year.days.iter().filter(ours);
         let runs = runs.filter(|d| d.day >= since && d.day <= until).any(|d| d.spend_minor > 0);
-        let refused = campaigns.iter().any(|id| shows_nothing(year, id));
-        if (promoted || begun) && ahead && year.delivers && !runs && !refused {
-            let trees: BTreeSet<&str> =
-                campaigns.iter().flat_map(|id| tree(year.world, id)).collect();
+        let trees: BTreeSet<&str> = campaigns.iter().flat_map(|id| tree(year.world, id)).collect();
+        let excused = campaigns.iter().any(|id| shows_nothing(year, id))
+            || witness.people.touched_any(&trees)
+            || witness.books.is_going_back(climb);
+        if (promoted || begun) && ahead && year.delivers && !runs && !excused {
             let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
             let stands = year.world.iter().filter(arm).map(|o| stands(o, &year.effective));
             let stands: Vec<String> = stands.collect();
