@@ -238,7 +238,8 @@ async fn a_day_younger_than_seventy_two_hours_never_changes_a_decision() {
     let collected = async || {
         let desk = account.parts.desk("agent");
         let now = desk.clock.now();
-        let sight = collect::Sight::of(desk.store, id, desk.policy, &info.zone, now, None).await.unwrap();
+        let sight =
+            collect::Sight::of(desk.store, id, desk.policy, &info.zone, now, None).await.unwrap();
         let pass = collect::Pass {
             account: &info,
             trees: &trees,

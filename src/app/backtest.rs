@@ -312,22 +312,12 @@ impl<'a, S: Store> Run<'a, S> {
         }
         let seen = self.seen(climb, now, Some(now)).await?;
         // Before the first read of all, history as it is known today stands in: nothing was seen then.
-        let seen = if seen.read.is_none() {
-            self.seen(climb, now, None).await?
-        } else {
-            seen
-        };
+        let seen = if seen.read.is_none() { self.seen(climb, now, None).await? } else { seen };
         Ok(self.worked_out(climb, day, now, seen))
     }
 
     /// Evidence for a history without decisions: budgets from spend, gates as far as rows can tell.
-    fn worked_out(
-        &self,
-        climb: &Climb,
-        today: Day,
-        now: Moment,
-        seen: Seen,
-    ) -> Option<Evidence> {
+    fn worked_out(&self, climb: &Climb, today: Day, now: Moment, seen: Seen) -> Option<Evidence> {
         let account = &self.known.account;
         let spent: Vec<i64> = seen
             .days

@@ -391,10 +391,14 @@ async fn let_it_end<S: Store, R, C: Clock>(
     );
     if order.command == Command::Abort && onward {
         let refused = desk.store.approvals(plan).await?.iter().any(|a| !a.granted);
-        if let Some(row) = find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none()) {
+        if let Some(row) =
+            find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none())
+        {
             record(desk.store, desk.clock.now(), &row, order.by, BY_ABORT, false).await?;
         }
     }
     let id = plan.plan_id();
-    Ok(Answer::Later(format!("plan {id} is being carried out; the command follows when it has ended")))
+    Ok(Answer::Later(format!(
+        "plan {id} is being carried out; the command follows when it has ended"
+    )))
 }

@@ -174,7 +174,8 @@ fn is_building(climb: &Climb) -> bool {
 /// What stops or takes back and was refused is tried in every pass. A promotion waits for the next day: Meta takes no cut
 /// below what was spent today.
 fn is_undoing(climb: &Climb) -> bool {
-    let ends = matches!(&climb.state, State::Judged { verdict, .. } if *verdict != Verdict::Promote);
+    let ends =
+        matches!(&climb.state, State::Judged { verdict, .. } if *verdict != Verdict::Promote);
     climb.pending.is_none() && climb.held.is_none() && (climb.handed_over || ends)
 }
 

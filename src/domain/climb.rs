@@ -709,8 +709,7 @@ impl Climb {
     }
 
     fn stuck(&self, why: &str) -> State {
-        let carries =
-            |t: &&Test| t.route.kind == RouteKind::Placement || self.handed_over;
+        let carries = |t: &&Test| t.route.kind == RouteKind::Placement || self.handed_over;
         let test = self.state.test().filter(carries);
         let placed =
             test.map(|t| Placed { campaign: t.challenger.clone(), rung: t.route.to.clone() });

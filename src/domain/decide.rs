@@ -252,7 +252,9 @@ impl Work<'_> {
         }
         let budgets = arm.daily_budget.zip(self.evidence.incumbent.daily_budget);
         let placed = climb.state.route().is_some_and(|r| r.kind == RouteKind::Placement);
-        if let Some((own, incumbent)) = budgets.filter(|(own, old)| placed && own.minor() > old.minor()) {
+        if let Some((own, incumbent)) =
+            budgets.filter(|(own, old)| placed && own.minor() > old.minor())
+        {
             // It takes the incumbent's place at the incumbent's budget; more was never agreed to.
             let what = format!("the challenger has {own} a day, the incumbent {incumbent}");
             self.conclude(format!("hands off: {what}"));

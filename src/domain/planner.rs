@@ -376,6 +376,8 @@ impl Wish<'_> {
             Self::switch("campaign", target, ObjectKind::Campaign, Status::Active, ON_CAMPAIGN);
         on.expects.extend(budget_expectations(built));
         on.expects.extend(whole_and_bounded(built));
+        // What somebody put into it since would run with it, outside of what was agreed to.
+        on.expects.push(untouched(built, Aspect::Content));
         if !placed {
             on.expects.extend(ruled.then(|| Expectation {
                 object: Target::Created("rule".to_owned()),

@@ -133,7 +133,10 @@ pub(crate) async fn intents_since(
     writes_of(store, get).await
 }
 
-async fn writes_of(store: &SqliteStore, get: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>) -> Result<Vec<IntentRow>, StoreError> {
+async fn writes_of(
+    store: &SqliteStore,
+    get: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+) -> Result<Vec<IntentRow>, StoreError> {
     let doing = "reading recorded writes";
     let mut writes: Vec<IntentRow> = Vec::new();
     for row in &store.rows(doing, get).await? {

@@ -205,9 +205,8 @@ async fn an_abort_withdraws_the_activation_that_was_agreed_to_before_it() {
 
 /// The challenger, once it is built.
 async fn built(story: &mut Story) -> (Climb, CampaignId) {
-    let climb = story
-        .until(15, 1, |c| matches!(c.state, State::Cloning { challenger: Some(_), .. }))
-        .await;
+    let climb =
+        story.until(15, 1, |c| matches!(c.state, State::Cloning { challenger: Some(_), .. })).await;
     let State::Cloning { challenger: Some(challenger), .. } = climb.state.clone() else {
         unreachable!("it was waited for")
     };

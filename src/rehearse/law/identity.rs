@@ -198,7 +198,9 @@ pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Find
         .flat_map(|c| {
             let challenger = crate::app::collect::challenger_of(c).map(|id| id.to_string());
             let placed = match &c.state {
-                crate::domain::climb::State::Stuck { placed, .. } => placed.as_ref().map(|p| p.campaign.to_string()),
+                crate::domain::climb::State::Stuck { placed, .. } => {
+                    placed.as_ref().map(|p| p.campaign.to_string())
+                }
                 _ => None,
             };
             challenger.into_iter().chain(placed).chain([c.incumbent.to_string()])
