@@ -218,6 +218,11 @@ async fn close(
     rejoined: bool,
 ) -> Result<Vec<Violation>, RehearsalError> {
     stage.border.trip.disarm();
+    if stage.border.trip.is_dead() {
+        // It died of what a person wrote at the very end.
+        stage.border.trip.death().await;
+        stage.restart().await?;
+    }
     if ended && !rejoined {
         for _ in 0..2 {
             stage.border.world.advance_to(stage.now().plus(HOUR_MS / 2));
