@@ -826,10 +826,10 @@ impl Climb {
                 (self.clone(), vec![Effect::propose(self.closing(&test.route, *verdict))])
             }
             // What Meta refused now it would refuse in the same breath again: the next pass tries.
-            (State::Judged { .. }, _, Failed) if self.undo_failures < MAX_UNDO => {
-                (self.clone(), Vec::new())
-            }
-            (State::Cloning { .. }, PlanKind::Revert, Failed) if self.undo_failures < MAX_UNDO => {
+            (State::Judged { .. }, _, Failed)
+            | (State::Cloning { .. }, PlanKind::Revert, Failed)
+                if self.undo_failures < MAX_UNDO =>
+            {
                 (self.clone(), Vec::new())
             }
             (

@@ -134,6 +134,10 @@ fn notes(books: &Books) -> BTreeMap<&str, Value> {
     for note in moves.filter_map(|(_, note)| note.as_object_mut()) {
         note.remove("worst");
     }
+    // How far back the log is read matters only to a breaker that would open, which is told of in the same note.
+    if let Some(breaker) = notes.get_mut("breaker").and_then(Value::as_object_mut) {
+        breaker.remove("clean");
+    }
     notes
 }
 

@@ -77,8 +77,8 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
             })
         };
         let incumbent = climb.incumbent.as_str();
-        let theirs = campaigns.iter().any(|id| theirs(id)) || people.rules || gone(&incumbent);
-        if !campaigns.iter().any(|id| is_on(id)) && ours(&incumbent) && !theirs {
+        let theirs = campaigns.iter().any(theirs) || people.rules || gone(&incumbent);
+        if !campaigns.iter().any(is_on) && ours(&incumbent) && !theirs {
             let what = format!("{} ({}): {incumbent} was paused", climb.id, climb.state.as_str());
             found.push(("no_line_is_left_dark", what));
         }
