@@ -42,14 +42,19 @@ pub async fn watch<S: Store, R: MetaRead, C: Clock>(
     for row in desk.store.climbs(true).await? {
         let climb = climb_of(&row)?;
         let Some(test) = climb.state.test().cloned() else { continue };
-        let mut what = raced_before(desk, &climb.id).await?;
-        what.extend(edited(desk, &climb, &test, trees).await?);
+        // In one commit with the hold: a baseline that moved on without it would forget the edit.
+        let mut batch = Vec::new();
+        let mut what = raced_before(desk, &climb.id, &mut batch).await?;
+        what.extend(edited(desk, &climb, &test, trees, &mut batch).await?);
         if what.is_empty() || climb.held.is_some() || bug(Bug::HandsStayOn) {
+            if !batch.is_empty() {
+                desk.store.commit(batch).await?;
+            }
             continue;
         }
         what.truncate(NAMED);
         let what = what.join("; ");
-        alarms.push(hold(desk, &climb, &what).await?);
+        alarms.push(hold(desk, &climb, &what, batch).await?);
     }
     Ok(alarms)
 }
@@ -76,12 +81,13 @@ pub async fn begin<S: Store, R, C>(
 async fn raced_before<S: Store, R, C>(
     desk: Desk<'_, S, R, C>,
     climb: &ClimbId,
+    batch: &mut Vec<Record>,
 ) -> Result<Vec<String>> {
     let key = race_key(climb);
     let Some(why) = desk.store.note(&key).await?.filter(|why| !why.is_empty()) else {
         return Ok(Vec::new());
     };
-    desk.store.commit(vec![Record::Note { key, value: String::new() }]).await?;
+    batch.push(Record::Note { key, value: String::new() });
     Ok(vec![why])
 }
 
@@ -92,9 +98,9 @@ async fn edited<S: Store, R: MetaRead, C: Clock>(
     climb: &Climb,
     test: &Test,
     trees: &[Tree],
+    batch: &mut Vec<Record>,
 ) -> Result<Vec<String>> {
     let mut told = Vec::new();
-    let mut batch = Vec::new();
     for id in [&climb.incumbent, &test.challenger] {
         let Some(tree) = trees.iter().find(|t| t.campaign.id == *id) else {
             told.push(format!("campaign {id} is gone or can no longer be read"));
@@ -109,9 +115,6 @@ async fn edited<S: Store, R: MetaRead, C: Clock>(
             batch.push(Record::Note { key, value });
         }
         told.extend(before.map(|before| differences(&before, &now)).unwrap_or_default());
-    }
-    if !batch.is_empty() {
-        desk.store.commit(batch).await?;
     }
     told.extend(money_changed(climb, test, trees));
     Ok(told)
@@ -147,11 +150,12 @@ fn money_changed(climb: &Climb, test: &Test, trees: &[Tree]) -> Vec<String> {
     told
 }
 
-/// Takes the hands off one climb; the sentence for people.
+/// Takes the hands off one climb, together with `batch`; the sentence for people.
 pub async fn hold<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     climb: &Climb,
     what: &str,
+    mut batch: Vec<Record>,
 ) -> Result<String> {
     let now = desk.clock.now();
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
@@ -160,7 +164,8 @@ pub async fn hold<S: Store, R: MetaRead, C: Clock>(
     let (next, _) = climb.on(&Event::Decided { step, today });
     let body = json!({ "climb": climb.id, "state": climb.state.as_str(), "what": what });
     let link = journal::audit(now, "hands_off", desk.actor, body);
-    desk.store.commit(vec![Record::Climb(climb_row(&next, now)), link]).await?;
+    batch.extend([Record::Climb(climb_row(&next, now)), link]);
+    desk.store.commit(batch).await?;
     Ok(format!(
         "{}: hands off, somebody else changed it: {what}; `rungwise climb resume {}` returns it",
         climb.id, climb.id

@@ -709,10 +709,17 @@ impl Climb {
     }
 
     fn stuck(&self, why: &str) -> State {
-        let carries = |t: &&Test| t.route.kind == RouteKind::Placement || self.handed_over;
-        let test = self.state.test().filter(carries);
-        let placed =
-            test.map(|t| Placed { campaign: t.challenger.clone(), rung: t.route.to.clone() });
+        let built = match &self.state {
+            State::Cloning { route, challenger, .. } => {
+                challenger.as_ref().map(|campaign| (route, campaign))
+            }
+            state => state.test().map(|t| (&t.route, &t.challenger)),
+        };
+        let carries =
+            |(route, _): &(&Route, _)| route.kind == RouteKind::Placement || self.handed_over;
+        let placed = built
+            .filter(carries)
+            .map(|(route, campaign)| Placed { campaign: campaign.clone(), rung: route.to.clone() });
         State::Stuck { why: why.to_owned(), placed }
     }
 

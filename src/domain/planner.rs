@@ -581,13 +581,13 @@ impl Wish<'_> {
 
     fn revert_plan(&self) -> Result<DraftPlan, Refusal> {
         let route = self.route()?;
-        let built = self.built()?;
         let on = Target::from(&self.source.campaign.id);
         let mut back = Self::switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
         back.expects.extend(budget_expectations(self.source));
         back.expects.push(untouched(self.source, Aspect::Tree));
-        let mut actions: Vec<Draft> =
-            Self::pause("placed", built, OFF_PLACED).into_iter().collect();
+        // A challenger that is gone spends nothing.
+        let off = self.challenger.and_then(|built| Self::pause("placed", built, OFF_PLACED));
+        let mut actions: Vec<Draft> = off.into_iter().collect();
         // At once: in between nothing of the line is on.
         if self.source.campaign.status != Status::Active {
             actions.push(back);
