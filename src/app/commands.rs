@@ -15,8 +15,8 @@ use crate::{
         stand_down, standing,
     },
     domain::{
-        CampaignId, ClimbId, DecisionId, Moment, Status,
-        climb::{Climb, Command, Effect, Event, Pending, Placed, State},
+        ClimbId, DecisionId, Moment,
+        climb::{Climb, Command, Effect, Event, Pending, State},
         plan::{Approval, NotApproved, PlanHash, PlanKind, is_reserved_name},
     },
     ports::{
@@ -203,7 +203,8 @@ pub async fn obey<S: Store, R: MetaRead, C: Clock>(
     Ok(())
 }
 
-async fn find_hash<S: Store>(store: &S, hash: &PlanHash) -> Result<Option<PlanRow>> {
+/// The plan of this hash.
+pub(crate) async fn plan_row<S: Store>(store: &S, hash: &PlanHash) -> Result<Option<PlanRow>> {
     let rows = store.plans_like(hash.as_str()).await?;
     Ok(rows.into_iter().find(|row| row.hash == *hash))
 }
@@ -215,7 +216,7 @@ async fn own_plan<S: Store>(
     asked_by: &DecisionId,
 ) -> Result<Option<PlanRow>> {
     let Some(pending) = &climb.pending else { return Ok(None) };
-    let Some(row) = find_hash(store, &pending.plan).await? else { return Ok(None) };
+    let Some(row) = plan_row(store, &pending.plan).await? else { return Ok(None) };
     let decision = crate::app::views::plan_of(&row)?.decision;
     Ok((decision == *asked_by).then_some(row))
 }
@@ -263,7 +264,7 @@ pub struct Order<'a> {
 pub enum Answer {
     /// It was carried out, or has no effect; in words.
     Done(String),
-    /// A plan that has begun comes to its end first; the command stays.
+    /// Something under way comes to its end first; the command stays.
     Later(String),
 }
 
@@ -293,16 +294,20 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         }
         return Ok(Answer::Done(format!("{} is {}", before.id, before.state.as_str())));
     }
-    if order.command == Command::Abort
-        && let Some(id) = stand_down::runs_on(desk.store, before).await?
-    {
-        // Nobody would watch it any more.
-        return Ok(Answer::Later(format!("campaign {id} of the stuck climb is paused first")));
+    let mut carrier = None;
+    if order.command == Command::Abort && matches!(before.state, State::Stuck { .. }) {
+        // As it is now: the last pull may be older than what left it stuck.
+        let trees = desk.meta.trees(&[]).await?;
+        if let Some(id) = stand_down::runs_on(desk.store, before, &trees).await?.first() {
+            // Nobody would watch it any more.
+            return Ok(Answer::Later(format!("campaign {id} of the stuck climb is paused first")));
+        }
+        carrier = stand_down::carrier(before, &trees);
     }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
     let (mut climb, mut effects) = before.on(&Event::Commanded { command: order.command, today });
-    if let Some(carrier) = carrier(desk.store, before).await? {
+    if let Some(carrier) = carrier {
         for effect in &mut effects {
             if let Effect::OpenNext { incumbent, rung, .. } = effect {
                 (*incumbent, *rung) = (carrier.campaign.clone(), carrier.rung.clone());
@@ -317,7 +322,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     let closes = order.command != Command::Pause && order.command != Command::Resume;
     if let Some(pending) = before.pending.as_ref().filter(|_| closes && turns) {
         // One that has ended is yet to be told to its climb: the process died between the two.
-        let row = find_hash(desk.store, &pending.plan).await?;
+        let row = plan_row(desk.store, &pending.plan).await?;
         let ended = row.is_some_and(|row| row.end.is_some());
         if ended || !desk.store.intents(Some(&pending.plan)).await?.is_empty() {
             return let_it_end(desk, pending, order).await;
@@ -367,16 +372,6 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
     Ok(Answer::Done(format!("{} is {}", climb.id, climb.state.as_str())))
 }
 
-/// The placement that carries the line of a stuck climb, where it is on and the incumbent is not.
-async fn carrier<S: Store>(store: &S, climb: &Climb) -> Result<Option<Placed>> {
-    let State::Stuck { placed: Some(placed), .. } = &climb.state else { return Ok(None) };
-    let is_on = async |id: &CampaignId| -> Result<bool> {
-        Ok(store.tree(id).await?.is_some_and(|t| t.campaign.status == Status::Active))
-    };
-    let carries = is_on(&placed.campaign).await? && !is_on(&climb.incumbent).await?;
-    Ok(carries.then(|| placed.clone()))
-}
-
 /// A command that changes course meets a plan that has begun. Writes that are under way are known first; an abort sees to
 /// it that none follows, except where they undo or end what it is about.
 async fn let_it_end<S: Store, R, C: Clock>(
@@ -392,7 +387,7 @@ async fn let_it_end<S: Store, R, C: Clock>(
     if order.command == Command::Abort && onward {
         let refused = desk.store.approvals(plan).await?.iter().any(|a| !a.granted);
         if let Some(row) =
-            find_hash(desk.store, plan).await?.filter(|row| !refused && row.end.is_none())
+            plan_row(desk.store, plan).await?.filter(|row| !refused && row.end.is_none())
         {
             record(desk.store, desk.clock.now(), &row, order.by, BY_ABORT, false).await?;
         }

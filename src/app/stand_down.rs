@@ -11,7 +11,7 @@ use crate::{
     app::{Desk, Result, commands, journal, lines::climb_of},
     domain::{
         CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, Status, Tree,
-        climb::{Climb, Command, RouteKind, State},
+        climb::{Climb, Command, Placed, RouteKind, State},
         plan::{
             Action, Aspect, Expectation, GUARD, MoneyAtRisk, ObjectKind, Op, Plan, PlanKind,
             Target, op_key,
@@ -152,8 +152,7 @@ pub fn switched(object: &Target, kind: ObjectKind, to: &Status) -> Expectation {
     Expectation { object: object.clone(), kind, aspect: Aspect::Status, value }
 }
 
-/// A stuck climb is loud in every pass, and nothing that was created for it runs on. A placement is left on: it carries
-/// the line.
+/// A stuck climb is loud in every pass, and nothing that was created for it runs on, but for what carries the line.
 pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     trees: &[Tree],
@@ -161,21 +160,15 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     for row in desk.store.climbs(true).await? {
         let climb = climb_of(&row)?;
-        let State::Stuck { why, placed } = &climb.state else { continue };
+        let State::Stuck { why, .. } = &climb.state else { continue };
         alarms.push(format!(
             "{}: STUCK: {why}; see \"Stuck\" in the runbook, then `rungwise climb abort {}`",
             climb.id, climb.id
         ));
-        // What carries the line is left on.
-        if placed.is_some() || bug(Bug::StuckRunsOn) {
+        if bug(Bug::StuckRunsOn) {
             continue;
         }
-        for id in created_by(desk.store, &climb).await? {
-            let on =
-                trees.iter().any(|t| t.campaign.id == id && t.campaign.status == Status::Active);
-            if !on {
-                continue;
-            }
+        for id in runs_on(desk.store, &climb, trees).await? {
             let object = Target::from(&id);
             let (kind, to) = (ObjectKind::Campaign, Status::Paused);
             let expects = vec![switched(&object, kind, &Status::Active)];
@@ -196,41 +189,32 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
     Ok(())
 }
 
-/// What a stuck climb has created and the last read has seen on, where it does not carry the line.
-pub(crate) async fn runs_on<S: Store>(store: &S, climb: &Climb) -> Result<Option<CampaignId>> {
-    if !matches!(climb.state, State::Stuck { placed: None, .. }) {
-        return Ok(None);
-    }
-    for id in created_by(store, climb).await? {
-        if store.tree(&id).await?.is_some_and(|t| t.campaign.status == Status::Active) {
-            return Ok(Some(id));
-        }
-    }
-    Ok(None)
+/// The placement that carries the line of a stuck climb: it is on, and the incumbent is not.
+pub(crate) fn carrier<'c>(climb: &'c Climb, trees: &[Tree]) -> Option<&'c Placed> {
+    let State::Stuck { placed, .. } = &climb.state else { return None };
+    placed.as_ref().filter(|p| is_on(trees, &p.campaign) && !is_on(trees, &climb.incumbent))
 }
 
-/// Campaigns a climb has created for tests.
-async fn created_by<S: Store>(store: &S, climb: &Climb) -> Result<Vec<CampaignId>> {
-    let (mut created, mut placed) = (Vec::new(), false);
-    for row in store.plans(false, u32::MAX).await? {
-        if row.climb != climb.id {
-            continue;
-        }
-        match row.kind {
-            PlanKind::Clone => {
-                let intents = store.intents(Some(&row.hash)).await?;
-                let campaigns =
-                    intents.into_iter().filter(|i| i.creates == Some(ObjectKind::Campaign));
-                created.extend(campaigns.filter_map(|i| CampaignId::new(i.object?.as_str()).ok()));
-            }
-            PlanKind::Activate => {
-                let plan = crate::app::views::plan_of(&row)?;
-                placed |= !plan.actions.iter().any(|a| matches!(a.op, Op::CreatePauseRule { .. }));
-            }
-            _ => {}
-        }
+/// What a climb has created and is on, but for what carries its line.
+pub(crate) async fn runs_on<S: Store>(
+    store: &S,
+    climb: &Climb,
+    trees: &[Tree],
+) -> Result<Vec<CampaignId>> {
+    let carrier = carrier(climb, trees).map(|placed| &placed.campaign);
+    let mut on = Vec::new();
+    let plans = store.plans(false, u32::MAX).await?;
+    for row in plans.iter().filter(|p| p.climb == climb.id && p.kind == PlanKind::Clone) {
+        let made = store.intents(Some(&row.hash)).await?.into_iter();
+        let campaigns = made.filter(|i| i.creates == Some(ObjectKind::Campaign));
+        let ids = campaigns.filter_map(|i| CampaignId::new(i.object?.as_str()).ok());
+        on.extend(ids.filter(|id| is_on(trees, id) && carrier != Some(id)));
     }
-    Ok(if placed { Vec::new() } else { created })
+    Ok(on)
+}
+
+fn is_on(trees: &[Tree], id: &CampaignId) -> bool {
+    trees.iter().any(|t| t.campaign.id == *id && t.campaign.status == Status::Active)
 }
 
 /// When a note last said that something was done, if it did.

@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::planted::{Bug, bug};
 use crate::{
     app::{
-        Desk, Result, journal,
+        Desk, Result,
+        commands::plan_row,
+        journal,
         stand_down::{Lowering, last, lower, switched},
         standing::is_in_doubt,
         views::plan_of,
@@ -96,8 +98,7 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
         let why = "it was created when that write was not being sent: somebody's own copy";
         return strange(desk, found, why, now, alarms).await;
     }
-    let rows = desk.store.plans_like(write.plan.as_str()).await?;
-    let Some(row) = rows.into_iter().find(|r| r.hash == write.plan) else { return Ok(()) };
+    let Some(row) = plan_row(desk.store, &write.plan).await? else { return Ok(()) };
     let planned = plan_of(&row)?.action(&write.action).and_then(|a| a.op.name().map(str::to_owned));
     let renamed = planned.as_ref() != Some(&found.name);
     if renamed || write.creates != Some(found.kind) {

@@ -416,8 +416,7 @@ async fn take_up<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     for stored in desk.store.climbs(true).await? {
         let Some(pending) = lines::climb_of(&stored)?.pending else { continue };
-        let rows = desk.store.plans_like(pending.plan.as_str()).await?;
-        let Some(row) = rows.into_iter().find(|r| r.hash == pending.plan) else { continue };
+        let Some(row) = commands::plan_row(desk.store, &pending.plan).await? else { continue };
         let Some(end) = row.end.clone() else {
             // Died between filing the plan and the policy's yes.
             let autonomous = standing::mode(desk).await?.0 == Mode::Autonomous;

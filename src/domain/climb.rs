@@ -167,13 +167,13 @@ pub enum State {
     Stuck {
         /// What cannot go on.
         why: String,
-        /// The placement that may carry the line.
+        /// What may carry the line: a placement, or the winner of a promotion that broke off.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         placed: Option<Placed>,
     },
 }
 
-/// A campaign that took the line over without a test.
+/// A campaign that may carry the line in the incumbent's stead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
     /// Which.
@@ -304,7 +304,8 @@ pub struct Climb {
     /// Plans in a row that were to undo something (end, revert, put away) or close a verdict, and failed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undo_failures: u32,
-    /// An activation that did not come about has turned the incumbent off: it goes on again before anything is put away.
+    /// An activation or promotion that broke off has turned the incumbent off: it goes on again before anything is put
+    /// away.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
     /// What the line remembers.

@@ -23,7 +23,9 @@ pub type Likeness = BTreeMap<String, (String, String)>;
 /// The digests of a tree; without the switches of ad sets and ads while an activation is turning them on.
 pub fn likeness(tree: &Tree, switches: bool) -> Likeness {
     let below = if switches { OURS_BELOW } else { OURS };
-    let campaign = digest(ObjectKind::Campaign, &tree.campaign.fields, OURS);
+    let mut campaign = digest(ObjectKind::Campaign, &tree.campaign.fields, OURS);
+    // How much a plan of ours may set, but not where: moved from the ad sets to the campaign, everything learns anew.
+    campaign.push_str(if tree.campaign.daily_budget.is_some() { ", one budget" } else { "" });
     let mut all = Likeness::new();
     all.insert(tree.campaign.id.to_string(), ("campaign".to_owned(), campaign));
     for set in &tree.adsets {

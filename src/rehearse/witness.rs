@@ -65,8 +65,8 @@ struct Permit {
 pub struct People {
     /// When each field of each object was last touched.
     pub touched: BTreeMap<(String, String), Moment>,
-    /// Objects they made.
-    pub made: BTreeSet<String>,
+    /// Objects they made, and when.
+    pub made: BTreeMap<String, Moment>,
     /// Markers they moved, copied or removed.
     pub markers: BTreeSet<String>,
     /// They deleted or switched a rule.
@@ -79,7 +79,7 @@ impl People {
     /// True when anything of these objects was touched, or is of their making.
     pub fn touched_any(&self, ids: &BTreeSet<&str>) -> bool {
         self.touched.keys().any(|(id, _)| ids.contains(id.as_str()))
-            || ids.iter().any(|id| self.made.contains(*id))
+            || ids.iter().any(|id| self.made.contains_key(*id))
     }
 }
 
@@ -215,7 +215,7 @@ impl Witness {
         }
         for id in &edited.created {
             self.people.markers.extend(markers(id));
-            self.people.made.insert(id.clone());
+            self.people.made.insert(id.clone(), at);
         }
     }
 

@@ -71,6 +71,8 @@ async fn tell(store: &SqliteStore) {
         audit(2),
     ];
     store.commit(batch).await.unwrap();
+    let doubts = store.intents_since(at(1_000)).await.unwrap();
+    assert_eq!(doubts.len(), 1, "what may be in doubt is read however old it is");
     let batch = vec![
         entry("op1", 32, Entry::OutcomeUnknown, None),
         entry("op1", 33, Entry::FoundApplied, Some("900")),
@@ -126,6 +128,9 @@ async fn check(store: &SqliteStore) {
     write.object = Some("900".parse().unwrap());
     write.verified = true;
     assert_eq!(store.intents(None).await.unwrap(), std::slice::from_ref(&write));
+    assert_eq!(store.intents_since(at(33)).await.unwrap(), std::slice::from_ref(&write));
+    let after = store.intents_since(at(1_000)).await.unwrap();
+    assert!(after.is_empty(), "it is settled, and nothing became of it since: {after:?}");
     assert_eq!(store.intents(Some(&p1.hash)).await.unwrap(), [write]);
     assert_eq!(store.intents(Some(&p2.hash)).await.unwrap(), []);
 

@@ -101,7 +101,7 @@ pub fn inventory(
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut by_key: BTreeMap<&str, Vec<&Standing>> = BTreeMap::new();
-    for object in world.iter().filter(|o| o.is_there() && !people.made.contains(&o.id)) {
+    for object in world.iter().filter(|o| o.is_there() && !people.made.contains_key(&o.id)) {
         if let Some(key) = marked(&object.name) {
             by_key.entry(key).or_default().push(object);
         }
@@ -147,7 +147,7 @@ pub fn inventory(
 fn active_copies(world: &[Standing], people: &People) -> Vec<Finding> {
     let mut copies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on() && !o.source.is_empty());
-    for campaign in on.filter(|c| !people.made.contains(&c.id)) {
+    for campaign in on.filter(|c| !people.made.contains_key(&c.id)) {
         let touched = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
         let sets = world.iter().filter(|o| o.kind == "adset" && o.campaign == campaign.id);
         let event = sets.map(|o| o.event.as_str()).next().unwrap_or_default();
@@ -174,7 +174,7 @@ fn bound_twice(books: &Books) -> Vec<Finding> {
 /// Of one write's objects, one is left once nothing has gone wrong for more than a day: the others were put away.
 pub fn leftovers(world: &[Standing], books: &Books, people: &People) -> Vec<Finding> {
     let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for object in world.iter().filter(|o| o.is_there() && !people.made.contains(&o.id)) {
+    for object in world.iter().filter(|o| o.is_there() && !people.made.contains_key(&o.id)) {
         let touched = people.touched.keys().any(|(id, _)| *id == object.id);
         if let Some(key) =
             marked(&object.name).filter(|key| !touched && !people.markers.contains(*key))
@@ -208,7 +208,7 @@ pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Find
         .collect();
     let ours = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
     ours.filter(|o| marked(&o.name).is_some() && !carried.contains(&o.id))
-        .filter(|o| !people.made.contains(&o.id))
+        .filter(|o| !people.made.contains_key(&o.id))
         .filter(|o| !people.touched.contains_key(&(o.id.clone(), "status".to_owned())))
         .map(|o| ("nothing_of_ours_runs_unwatched", o.id.clone()))
         .collect()

@@ -68,7 +68,8 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         let is_on = |id: &&str| world.iter().any(|o| o.id == **id && o.is_on());
         let gone = |id: &&str| !world.iter().any(|o| o.id == **id && o.is_there());
         let theirs = |id: &&str| {
-            people.made.contains(*id) || people.touched.keys().any(|(touched, _)| touched == *id)
+            people.made.contains_key(*id)
+                || people.touched.keys().any(|(touched, _)| touched == *id)
         };
         let ours = |id: &&str| {
             books.writes.values().any(|w| {

@@ -105,9 +105,15 @@ fn beside(witness: &Witness, leaving: Leaving<'_>, own: &str) -> Option<Finding>
 fn unbound(witness: &Witness, leaving: Leaving<'_>, total: i64) -> Option<Finding> {
     let id = leaving.template.path.as_str();
     let campaign = leaving.world.iter().find(|o| o.id == id && o.kind == "campaign")?;
-    // What somebody put there a moment ago no read may show yet; where it shows, `a_persons_edit_wins`.
-    let ours = |o: &&Standing| o.kind == "adset" && !witness.people.made.contains(&o.id);
-    let sets = || leaving.world.iter().filter(ours).filter(|o| o.campaign == id && o.is_there());
+    // What somebody put there within the longest lag of a read may not show yet.
+    let unseen = |o: &&Standing| {
+        let made = witness.people.made.get(&o.id);
+        made.is_some_and(|at| leaving.now.since(*at) < DAY_MS)
+    };
+    let sets = || {
+        let sets = leaving.world.iter().filter(|o| o.kind == "adset" && o.campaign == id);
+        sets.filter(|o| o.is_there() && !unseen(o))
+    };
     let capped = campaign.spend_cap.is_some_and(|cap| cap <= total);
     let budget =
         campaign.daily_budget.unwrap_or_else(|| sets().filter_map(|s| s.daily_budget).sum());

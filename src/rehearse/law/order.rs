@@ -199,7 +199,7 @@ fn outcome(witness: &mut Witness, op_key: &str, entry: Entry) {
 
 fn bound(witness: &mut Witness, op_key: &str, object: &str) {
     let other = witness.made.get(object).is_some_and(|maker| maker != op_key);
-    if other || witness.people.made.contains(object) {
+    if other || witness.people.made.contains_key(object) {
         let what = format!("{op_key} is bound to {object}");
         witness.accuse("an_object_comes_of_its_own_write", what);
     }

@@ -487,7 +487,7 @@ fn an_object_of_another_write_or_of_a_person_is_named() {
     };
     let name = "an_object_comes_of_its_own_write";
     assert_eq!(bound(|w| drop(w.made.insert("9".into(), "L".into()))), [name]);
-    assert_eq!(bound(|w| w.people.made.extend(["9".to_owned()])), [name]);
+    assert_eq!(bound(|w| w.people.made.extend([("9".into(), AT)])), [name]);
     assert!(bound(|w| drop(w.made.insert("9".into(), "K".into()))).is_empty());
 }
 
