@@ -49,8 +49,12 @@ const INSTALL_ID: &str = "7265686561727361";
 pub(super) const PERSON: &str = "rehearsal";
 const LOOKED_AT: &str = "it was looked at";
 /// Texts of people in history, and notes of approvals; their salts have to be the same in every process, too.
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 10] = [
     PERSON,
+    "guard:pacing",
+    "guard:stop",
+    "guard:stuck",
+    "guard:sweep",
     LOOKED_AT,
     commands::WITHIN_LIMITS,
     commands::BY_COMMAND,
