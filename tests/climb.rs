@@ -119,6 +119,7 @@ fn events() -> Vec<Event> {
                 study: None,
                 test: Some(Box::new(test(RouteKind::Climb))),
                 handed_over: false,
+                cut_from: None,
             };
             all.push(Event::Ended { kind, outcome, built, today: today() });
         }
@@ -688,6 +689,25 @@ fn an_incumbent_that_was_turned_off_for_nothing_goes_on_before_the_challenger_go
         let (away, _) = on.on(&ended(PlanKind::CleanUp, PlanOutcome::Done, false));
         assert_eq!(away.state, State::Aborted);
     }
+}
+
+#[test]
+fn what_the_incumbent_had_before_the_first_cut_is_remembered() {
+    let cut = |minor: Option<i64>| Event::Ended {
+        kind: PlanKind::Split,
+        outcome: PlanOutcome::Stale,
+        built: Built {
+            cut_from: minor.map(|minor| Money::from_minor(minor, "EUR".parse().expect("known"))),
+            ..Built::default()
+        },
+        today: today(),
+    };
+    let at = waiting(cloning(RouteKind::Climb));
+    let (none, _) = at.on(&cut(None));
+    assert_eq!(none.cut_from, None, "nothing of it went through");
+    let (first, _) = none.on(&cut(Some(9_000)));
+    let (second, _) = first.on(&cut(Some(7_200)));
+    assert_eq!(second.cut_from.map(Money::minor), Some(9_000));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rungwise::domain::{
-    Ad, AdSet, Campaign, CampaignId, ClimbId, Currency, EffectiveStatus, LineId, Moment, Money,
-    Objective, Optimisation, Status, Tree, Zone,
+    Ad, AdSet, AdSetId, Campaign, CampaignId, ClimbId, Currency, EffectiveStatus, LineId, Moment,
+    Money, Objective, Optimisation, Status, Tree, Zone,
     climb::{Climb, Memory, Route, RouteKind, State, Test, Verdict},
     likeness::{fingerprint, likeness},
     plan::{Aspect, Expectation, ObjectKind, Op, PlanKind, Target},
@@ -109,6 +109,11 @@ fn climb(state: State) -> Climb {
     climb
 }
 
+/// The ad sets of a challenger, all of our making.
+fn ad_sets(challenger: Option<&Tree>) -> Vec<AdSetId> {
+    challenger.iter().flat_map(|c| c.adsets.iter().map(|s| s.id.clone())).collect()
+}
+
 fn plan(
     kind: PlanKind,
     climb: &Climb,
@@ -117,12 +122,14 @@ fn plan(
     challenger: Option<&Tree>,
 ) -> Result<DraftPlan, Refusal> {
     let zone = Zone::utc();
+    let made = ad_sets(challenger);
     Wish {
         kind,
         climb,
         policy,
         source,
         challenger,
+        made: &made,
         install: "test",
         min_spend_cap: None,
         token_expires: None,

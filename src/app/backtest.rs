@@ -356,7 +356,7 @@ impl<'a, S: Store> Run<'a, S> {
             interference: Vec::new(),
             token_expires: None,
             other_test: None,
-            account_daily_minor: mean,
+            managed_daily_minor: mean,
             insights_read: Some(now),
             no_raises: Vec::new(),
             study: None,

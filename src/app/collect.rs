@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    app::{Desk, Result},
+    app::{
+        Desk, Result,
+        facts::{self, managed_by},
+    },
     domain::{
         AccountId, AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, Policy,
-        SeenRow, Status, Tree, Zone,
+        SeenRow, Tree, Zone,
         climb::{Climb, Route},
         eligibility::{live_ads, live_adsets, refusals, rung_of},
         evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts, StudyFacts},
@@ -69,7 +72,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         interference,
         token_expires: pass.token_expires,
         other_test: other_test(pass.climbs, climb),
-        account_daily_minor: account_daily(pass.trees),
+        managed_daily_minor: managed_daily(pass),
         insights_read: seen.read,
         no_raises: pass.no_raises.to_vec(),
         study: (desk.policy.compare.isolation == Isolation::AdStudy).then(|| StudyFacts {
@@ -175,10 +178,11 @@ fn other_test(climbs: &[Climb], own: &Climb) -> Option<String> {
     climbs.iter().find(busy).map(|c| c.id.to_string())
 }
 
-/// Sum of the daily budgets of everything that is on, in minor units.
-fn account_daily(trees: &[Tree]) -> i64 {
-    let on = trees.iter().filter(|t| t.campaign.status == Status::Active);
-    on.filter_map(Tree::daily_budget).fold(0_i64, |sum, b| sum.saturating_add(b.minor()))
+/// Sum of the daily budgets of everything managed that is on, in minor units.
+fn managed_daily(pass: &Pass<'_>) -> i64 {
+    let managed = managed_by(pass.climbs);
+    let trees = managed.iter().filter_map(|id| pass.tree(id));
+    trees.fold(0_i64, |sum, tree| sum.saturating_add(facts::on(tree)))
 }
 
 fn arm_facts<S, R, C>(tree: &Tree, desk: Desk<'_, S, R, C>) -> ArmFacts {

@@ -3,13 +3,14 @@
 //! Every money-moving write leaves its [`Movement`] as a note in the commit of its intent. That is the reservation:
 //! as long as the write is in doubt, it counts as done; a refused or absent one no longer counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, collect::challenger_of, lines::climb_of},
     domain::{
         CampaignId, DAY_MS, Day, DayRange, Moment, ObjectId, OpKey, Status, Tree, Zone,
+        climb::{Climb, State},
         guard::{
             Movement,
             exposure::{self, Pot, Timeline},
@@ -72,15 +73,23 @@ pub enum Effect {
 
 /// Every campaign an unfinished climb manages.
 pub async fn managed<S: Store>(store: &S) -> Result<Vec<CampaignId>> {
-    let mut managed: Vec<CampaignId> = Vec::new();
-    for row in store.climbs(true).await? {
-        let climb = climb_of(&row)?;
-        managed.extend(challenger_of(&climb));
-        managed.push(climb.incumbent);
-    }
-    managed.sort();
-    managed.dedup();
-    Ok(managed)
+    let rows = store.climbs(true).await?;
+    let open = rows.iter().map(climb_of).collect::<std::result::Result<Vec<Climb>, _>>()?;
+    Ok(managed_by(&open))
+}
+
+/// The campaigns these climbs manage, each once: what `limits.max_daily_spend` is about. What a stuck climb may have
+/// turned on in the incumbent's stead counts.
+pub fn managed_by(climbs: &[Climb]) -> Vec<CampaignId> {
+    let arms = climbs.iter().flat_map(|climb| {
+        let other = match &climb.state {
+            State::Stuck { placed, .. } => placed.as_ref().map(|p| p.campaign.clone()),
+            _ => challenger_of(climb),
+        };
+        other.into_iter().chain([climb.incumbent.clone()])
+    });
+    let managed: BTreeSet<CampaignId> = arms.collect();
+    managed.into_iter().collect()
 }
 
 /// The managed campaigns as they are now, and the one a write is about.

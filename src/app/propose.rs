@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::{
-    app::{Desk, Result, journal},
+    app::{Desk, Result, journal, stand_down},
     domain::{
-        AccountInfo, DecisionId, Moment, Tree,
+        AccountInfo, AdSetId, DecisionId, Moment, Tree,
         climb::{Climb, Event, Pending},
-        plan::{Action, Plan, PlanKind, op_key},
+        plan::{Action, ObjectKind, Plan, PlanKind, op_key},
         planner::{DraftPlan, Wish},
     },
     ports::{
@@ -44,7 +44,7 @@ pub async fn propose<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<(Climb, PlanRow)> {
     let install = desk.store.install_id().await?;
     let now = desk.clock.now();
-    let (plan, _) = draft(desk, climb, kind, basis, &install, now)?;
+    let (plan, _) = draft(desk, climb, kind, basis, &install, now).await?;
     let bytes = plan.bytes();
     let hash = plan.hash();
     let row = PlanRow {
@@ -76,7 +76,7 @@ pub async fn propose<S: Store, R: MetaRead, C: Clock>(
 }
 
 /// Works a plan out without filing it.
-pub fn draft<S: Store, R: MetaRead, C: Clock>(
+pub async fn draft<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     climb: &Climb,
     kind: PlanKind,
@@ -92,12 +92,18 @@ pub fn draft<S: Store, R: MetaRead, C: Clock>(
     };
     let source = find(&climb.incumbent).ok_or_else(missing)?;
     let challenger = crate::app::collect::challenger_of(climb);
+    let made = match kind {
+        PlanKind::Shift => stand_down::made(desk.store, climb, ObjectKind::AdSet).await?,
+        _ => Vec::new(),
+    };
+    let made: Vec<AdSetId> = made.iter().filter_map(|id| AdSetId::new(id.as_str()).ok()).collect();
     let wish = Wish {
         kind,
         climb,
         policy: desk.policy,
         source,
         challenger: challenger.as_ref().and_then(find),
+        made: &made,
         install,
         min_spend_cap: basis.account.min_spend_cap,
         token_expires: basis.token_expires,

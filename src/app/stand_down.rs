@@ -10,7 +10,7 @@ use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, commands, journal, lines::climb_of},
     domain::{
-        CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, Status, Tree,
+        CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, ObjectId, Status, Tree,
         climb::{Climb, Command, Placed, RouteKind, State},
         plan::{
             Action, Aspect, Expectation, GUARD, MoneyAtRisk, ObjectKind, Op, Plan, PlanKind,
@@ -202,15 +202,24 @@ pub(crate) async fn runs_on<S: Store>(
     trees: &[Tree],
 ) -> Result<Vec<CampaignId>> {
     let carrier = carrier(climb, trees).map(|placed| &placed.campaign);
-    let mut on = Vec::new();
+    let made = made(store, climb, ObjectKind::Campaign).await?;
+    let ids = made.iter().filter_map(|id| CampaignId::new(id.as_str()).ok());
+    Ok(ids.filter(|id| is_on(trees, id) && carrier != Some(id)).collect())
+}
+
+/// Objects of a kind that a climb has created.
+pub(crate) async fn made<S: Store>(
+    store: &S,
+    climb: &Climb,
+    kind: ObjectKind,
+) -> Result<Vec<ObjectId>> {
+    let mut made = Vec::new();
     let plans = store.plans(false, u32::MAX).await?;
     for row in plans.iter().filter(|p| p.climb == climb.id && p.kind == PlanKind::Clone) {
-        let made = store.intents(Some(&row.hash)).await?.into_iter();
-        let campaigns = made.filter(|i| i.creates == Some(ObjectKind::Campaign));
-        let ids = campaigns.filter_map(|i| CampaignId::new(i.object?.as_str()).ok());
-        on.extend(ids.filter(|id| is_on(trees, id) && carrier != Some(id)));
+        let intents = store.intents(Some(&row.hash)).await?.into_iter();
+        made.extend(intents.filter(|i| i.creates == Some(kind)).filter_map(|i| i.object));
     }
-    Ok(on)
+    Ok(made)
 }
 
 fn is_on(trees: &[Tree], id: &CampaignId) -> bool {

@@ -17,7 +17,7 @@ use crate::{
         reconcile, site, stand_down, standing, sweep, views, watch,
     },
     domain::{
-        CampaignId, DecisionId, Moment, Status,
+        CampaignId, DecisionId, Moment, Money, Status,
         climb::{Built, Climb, Effect, Event, PlanOutcome, State, Test, Verdict},
         plan::{AUTONOMOUS, Action, Bindings, ObjectKind, Op, Plan, PlanKind},
         policy::Mode,
@@ -511,6 +511,7 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
         PlanKind::Activate | PlanKind::Shift if outcome != PlanOutcome::Done => {
             built.handed_over = has_handed_over(desk, row).await?;
         }
+        PlanKind::Split => built.cut_from = cut_from(desk, row).await?,
         _ => {}
     }
     Ok(built)
@@ -518,16 +519,34 @@ async fn built<S: Store, R: MetaRead, C: Clock>(
 
 /// True when a plan that did not come to its end has turned the incumbent off.
 async fn has_handed_over<S: Store, R, C>(desk: Desk<'_, S, R, C>, row: &PlanRow) -> Result<bool> {
-    let plan = views::plan_of(row)?;
     let off = |action: &Action| {
         let op = &action.op;
         matches!(op, Op::SetStatus { kind: ObjectKind::Campaign, to: Status::Paused, .. })
     };
+    let plan = views::plan_of(row)?;
+    any_done(desk, row, &plan, off).await
+}
+
+/// What the incumbent had a day before a plan cut it; None where no cut went through.
+async fn cut_from<S: Store, R, C>(desk: Desk<'_, S, R, C>, row: &PlanRow) -> Result<Option<Money>> {
+    let plan = views::plan_of(row)?;
+    let cuts = |action: &Action| matches!(action.op, Op::SetDailyBudget { .. });
+    let cut = any_done(desk, row, &plan, cuts).await?;
+    Ok(plan.budget_before().filter(|_| cut))
+}
+
+/// True when one of these writes of a plan went through.
+async fn any_done<S: Store, R, C>(
+    desk: Desk<'_, S, R, C>,
+    row: &PlanRow,
+    plan: &Plan,
+    which: impl Fn(&Action) -> bool,
+) -> Result<bool> {
     let intents = desk.store.intents(Some(&row.hash)).await?;
     Ok(intents.iter().any(|intent| {
         let log = intent.entries.iter().map(|(_, e)| *e);
         let done = WriteStatus::fold(log) == Ok(WriteStatus::Done);
-        done && plan.action(&intent.action).is_some_and(off)
+        done && plan.action(&intent.action).is_some_and(&which)
     }))
 }
 
@@ -553,7 +572,7 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
         token_expires: None,
     };
     let install = desk.store.install_id().await?;
-    let drafted = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now);
+    let drafted = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now).await;
     match drafted {
         Ok((_, drafted)) => {
             let (rule, study) = (built.rule.clone(), built.study.clone());

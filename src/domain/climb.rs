@@ -310,6 +310,9 @@ pub struct Climb {
     /// away.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
+    /// What the incumbent had a day before it was cut for a split test: it gets that back where no test comes about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_from: Option<Money>,
     /// What the line remembers.
     pub memory: Memory,
 }
@@ -453,6 +456,8 @@ pub struct Built {
     pub test: Option<Box<Test>>,
     /// The incumbent was turned off for the challenger.
     pub handed_over: bool,
+    /// What the incumbent had a day before a split test's cut of which something went through.
+    pub cut_from: Option<Money>,
 }
 
 /// What is to be done.

@@ -148,8 +148,9 @@ pub struct GateFacts {
     pub token_expires: Option<Moment>,
     /// Another line of this account is in a test.
     pub other_test: Option<String>,
-    /// Daily budgets of everything that is on in this account, in minor units.
-    pub account_daily_minor: i64,
+    /// Daily budgets of everything managed that is on, in minor units.
+    #[serde(alias = "account_daily_minor")]
+    pub managed_daily_minor: i64,
     /// When the newest complete read of insights ended.
     pub insights_read: Option<Moment>,
     /// Where an agent's own safety checks forbid raises, why.

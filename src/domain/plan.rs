@@ -591,6 +591,18 @@ impl Plan {
     pub fn action(&self, key: &str) -> Option<&Action> {
         self.actions.iter().find(|a| a.key == key)
     }
+    /// What the objects whose daily budgets it sets had before it, together; None where it sets none.
+    pub fn budget_before(&self) -> Option<Money> {
+        let mut before: BTreeMap<&Target, Money> = BTreeMap::new();
+        for action in &self.actions {
+            let Op::SetDailyBudget { object, to, .. } = &action.op else { continue };
+            let of = |e: &&Expectation| e.object == *object && e.aspect == Aspect::DailyBudget;
+            let minor = action.expects.iter().find(of)?.value.parse().ok()?;
+            // Later steps expect what earlier ones have left.
+            before.entry(object).or_insert(Money::from_minor(minor, to.currency()));
+        }
+        before.into_values().map(Ok).reduce(|sum, each| sum?.checked_add(each?))?.ok()
+    }
 }
 
 /// Derives the key of one write: the same step of the same attempt always gets the same key, on every machine.

@@ -10,7 +10,7 @@ mod names;
 use serde::Serialize;
 
 use super::{
-    Day, HOUR_MS, Moment, Money, Rung, Status, Tree, Zone,
+    AdSetId, Day, HOUR_MS, Moment, Money, Rung, Status, Tree, Zone,
     climb::{Climb, Route, RouteKind, State, Test, Verdict},
     eligibility::{live_ads, live_adsets},
     guard,
@@ -111,6 +111,8 @@ pub struct Wish<'a> {
     pub source: &'a Tree,
     /// The challenger as read now.
     pub challenger: Option<&'a Tree>,
+    /// The ad sets this climb has created: only their ends are ours to lift.
+    pub made: &'a [AdSetId],
     /// Random text of this installation.
     pub install: &'a str,
     /// Smallest campaign spend cap Meta takes.
@@ -467,7 +469,9 @@ impl Wish<'_> {
         // The verdict stands: people need not be kept apart any longer, and the study must not hold the winner.
         let mut actions: Vec<Draft> =
             test.study.as_ref().map(Self::end_study).into_iter().collect();
-        let mut loser_budgets = Budgets::of(self.source)?;
+        // A loser that somebody emptied has nothing to cut.
+        let held = self.source.daily_budget().filter(|has| has.is_positive());
+        let mut loser = held.map(|has| Ok((has, Budgets::of(self.source)?))).transpose()?;
         let mut winner_budgets = Budgets::of(built)?;
         let bp = self.policy.shifting.step_bp;
         // From where the winner stands now: an earlier shift may have ended on the way.
@@ -481,10 +485,14 @@ impl Wish<'_> {
         // the run-rate already, the bounds go first, and a death leaves no line dark.
         if ramp.is_empty() {
             actions.extend(self.pause_loser(None));
-        } else if runs && first_cut.is_positive() && first_cut < self.run_rate()? {
-            loser_budgets.step("cut.0", self.source, first_cut, bp, None, &mut actions)?;
+        } else if let Some((has, budgets)) = &mut loser
+            && runs
+            && first_cut.is_positive()
+            && first_cut < *has
+        {
+            budgets.step("cut.0", self.source, first_cut, bp, None, &mut actions)?;
         }
-        Self::lift_bounds(test, built, &mut actions);
+        self.lift_bounds(test, built, &mut actions);
         for (i, step) in ramp.iter().enumerate() {
             let n = i.saturating_add(1);
             let left = test.run_rate.checked_sub(step.to).map_err(|_| Refusal::Range)?;
@@ -494,11 +502,16 @@ impl Wish<'_> {
             }
             if bug(Bug::ShiftWithoutCut) && left.is_positive() {
                 // The loser keeps what it has.
-            } else if runs && left.is_positive() {
+            } else if let Some((has, budgets)) = &mut loser
+                && runs
+                && left.is_positive()
+            {
                 // What a person has taken from the loser meanwhile is not given back.
-                let left = left.min(self.run_rate()?);
+                let left = left.min(*has);
                 let key = format!("cut.{n}");
-                loser_budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
+                budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
+            } else if left.is_positive() {
+                // Off, or emptied by somebody: it is put away with the last step.
             } else {
                 actions.extend(self.pause_loser(Some(step.at)));
             }
@@ -555,13 +568,7 @@ impl Wish<'_> {
             actions.push(Self::delete_rule(rule));
         }
         actions.extend(test.study.as_ref().map(Self::end_study));
-        // Where somebody took the budget away there is nothing to give back.
-        let ramp = match self.source.daily_budget().filter(|now| *now < test.run_rate) {
-            Some(now) => self.ramp(now, test.run_rate)?,
-            None => Vec::new(),
-        };
-        self.ramp_actions("incumbent", self.source, &ramp, &mut actions)?;
-        let last = ramp.last().map_or(self.now, |step| step.at);
+        let last = self.give_back(test.run_rate, &mut actions)?;
         let verdict = match &self.climb.state {
             super::climb::State::Judged { verdict, .. } => *verdict,
             _ => Verdict::Aborted,
@@ -577,6 +584,17 @@ impl Wish<'_> {
             actions,
             test: None,
         })
+    }
+
+    /// Steps that bring the incumbent back to what it had; when the last one is due. Where somebody took the budget away
+    /// there is nothing to give back.
+    fn give_back(&self, to: Money, actions: &mut Vec<Draft>) -> Result<Moment, Refusal> {
+        let ramp = match self.source.daily_budget().filter(|now| *now < to) {
+            Some(now) => self.ramp(now, to)?,
+            None => Vec::new(),
+        };
+        self.ramp_actions("incumbent", self.source, &ramp, actions)?;
+        Ok(ramp.last().map_or(self.now, |step| step.at))
     }
 
     fn revert_plan(&self) -> Result<DraftPlan, Refusal> {
@@ -625,21 +643,28 @@ impl Wish<'_> {
             actions.extend(rule.as_ref().map(Self::delete_rule));
             actions.extend(study.as_ref().map(Self::end_study));
         }
+        // Before the challenger goes: what breaks off here is planned again, with a challenger that can still be read.
+        let last = match self.climb.cut_from {
+            Some(whole) => self.give_back(whole, &mut actions)?,
+            None => self.now,
+        };
         let away = Self::switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY);
         actions.push(away);
         Ok(DraftPlan {
             title: "Archive the challenger that was never turned on".to_owned(),
             money: self.no_money("an archived campaign can be read but not turned on again")?,
-            expires: self.expires(),
+            expires: last.plus(self.policy.approval.expires_ms),
             actions,
             test: None,
         })
     }
 
     /// At a promotion the bounds of the test go; where the budget is shifted in steps before the loser is cut, so that a
-    /// dead daemon never leaves the account dark.
-    fn lift_bounds(test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
-        let bounded = |s: &super::AdSet| s.end_time.is_some() && !bug(Bug::BoundsStay);
+    /// dead daemon never leaves the account dark. What people added to the challenger keeps the end they gave it.
+    fn lift_bounds(&self, test: &Test, built: &Tree, actions: &mut Vec<Draft>) {
+        let bounded = |s: &super::AdSet| {
+            s.end_time.is_some() && self.made.contains(&s.id) && !bug(Bug::BoundsStay)
+        };
         for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| bounded(s)) {
             actions.push(Draft {
                 key: format!("unbound.{}", i.saturating_add(1)),

@@ -219,11 +219,11 @@ impl Books {
             .filter_map(|w| self.plans.get(&w.plan))
             .any(|p| p.plan.kind == kind && p.plan.climb.as_str() == climb)
     }
-    /// The way back to the incumbent has begun and not ended: two campaigns cannot change places in one write.
-    pub fn is_going_back(&self, climb: &str) -> bool {
+    /// A climb of the line is on its way back to its incumbent: two campaigns cannot change places in one write.
+    pub fn is_going_back(&self, climb: &Climb) -> bool {
         let mut begun = self.writes.values().filter_map(|w| self.plans.get(&w.plan));
         begun.any(|p| {
-            p.outcome.is_none() && p.plan.kind == PlanKind::Revert && p.plan.climb.as_str() == climb
+            p.outcome.is_none() && p.plan.kind == PlanKind::Revert && p.plan.line == climb.line
         })
     }
     /// Every campaign a line has run on, as far as its climbs and tests tell.

@@ -55,6 +55,7 @@ pub(super) fn after_quiet(stage: &Stage) {
     let mut found = law::life::rest(&witness.books, &witness.people);
     found.extend(law::life::stuck(&witness, &world));
     found.extend(law::life::dark(&witness, &world));
+    found.extend(law::life::cut(&witness, &world));
     // Some objects become visible a day after they were made; the quiet days are too few for those.
     if stage.setting.lateness == Lateness::Fixed {
         found.extend(law::identity::leftovers(&world, &witness.books, &witness.people));

@@ -191,7 +191,7 @@ pub(super) fn first_evidence(seen: &Observed<'_>, policy: &Policy, arm: Arm) -> 
             interference: Vec::new(),
             token_expires: None,
             other_test: None,
-            account_daily_minor: budget.minor(),
+            managed_daily_minor: budget.minor(),
             insights_read: Some(now.plus(-DAY_MS / 24)),
             no_raises: Vec::new(),
             study: None,

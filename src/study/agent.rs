@@ -110,7 +110,7 @@ impl Account {
             (read(self.incumbent, a), self.challenger.map(|c| read(c, b)));
         evidence.incumbent = incumbent;
         evidence.challenger = challenger;
-        evidence.gates.account_daily_minor = money(self.line_budget).minor();
+        evidence.gates.managed_daily_minor = money(self.line_budget).minor();
     }
 
     /// Makes the closed days anew after the campaigns have changed.

@@ -9,7 +9,7 @@ use rungwise::domain::{
     policy::{Isolation, Policy},
 };
 
-use super::{NOW, climb, eur, plan, play, policy, route, test, tree};
+use super::{NOW, ad_sets, climb, eur, plan, play, policy, route, test, tree};
 
 const KINDS: [RouteKind; 3] = [RouteKind::Climb, RouteKind::TestedPlacement, RouteKind::Placement];
 
@@ -22,12 +22,14 @@ fn wish(
     differs: impl FnOnce(&mut Wish<'_>),
 ) -> Result<DraftPlan, Refusal> {
     let zone = Zone::utc();
+    let made = ad_sets(trees.1);
     let mut wish = Wish {
         kind,
         climb,
         policy,
         source: trees.0,
         challenger: trees.1,
+        made: &made,
         install: "test",
         min_spend_cap: None,
         token_expires: None,
@@ -390,6 +392,11 @@ fn a_promotion_takes_every_bound_of_the_test_off_the_winner() {
         "the study first, the loser before the winner's bounds"
     );
     assert_eq!(switches(&drafted), [("1000".to_owned(), Status::Paused)]);
+
+    // What somebody added to the winner keeps its end.
+    let trees = (&source, Some(&built));
+    let drafted = wish(PlanKind::Shift, &at, &policy(false), trees, |w| w.made = &[]).unwrap();
+    assert_eq!(keys(&drafted), ["study", "loser", "uncap", "rule"]);
 }
 
 #[test]
@@ -467,6 +474,20 @@ fn the_end_of_a_test_gives_back_what_it_took_and_takes_nothing_else() {
 }
 
 #[test]
+fn a_promotion_over_a_loser_that_somebody_emptied_needs_no_cut() {
+    let mut built = tree(500_000, Some(5_000), &[1], 1, true);
+    built.adsets[0].end_time = Some(midnight(30));
+    let mut source = tree(1_000, None, &[5_000], 1, true);
+    source.adsets.clear();
+    let at = judged(test(10_000, 5_000, 5_000), Verdict::Promote);
+    let drafted = plan(PlanKind::Shift, &at, &policy(true), &source, Some(&built)).unwrap();
+    let names = keys(&drafted);
+    assert!(!names.iter().any(|key| key.starts_with("cut")), "{names:?}");
+    assert_eq!(switches(&drafted), [("1000".to_owned(), Status::Paused)]);
+    assert_eq!(budgets(&drafted).last().map(|(_, to)| *to), Some(10_000));
+}
+
+#[test]
 fn a_placement_taken_back_stops_before_the_old_campaign_starts_if_that_is_off() {
     let built = tree(500_000, Some(5_000), &[1], 1, true);
     for on in [false, true] {
@@ -499,6 +520,21 @@ fn a_leftover_is_paused_if_it_runs_and_goes_with_its_rule_and_study() {
         assert_eq!(keys(&drafted), wanted);
         let last = drafted.actions.last().map(|a| a.op.clone());
         assert!(matches!(last, Some(Op::SetStatus { to: Status::Archived, .. })), "{last:?}");
+    }
+}
+
+#[test]
+fn a_cut_for_a_split_test_is_given_back_before_its_leftover_goes() {
+    let source = tree(1_000, Some(5_000), &[1], 1, true);
+    let built = tree(500_000, Some(5_000), &[1], 1, false);
+    let mut at = cloning(RouteKind::Climb, &built);
+    for cut_from in [Some(10_000), Some(5_001), Some(5_000), None] {
+        at.cut_from = cut_from.map(eur);
+        let drafted = plan(PlanKind::CleanUp, &at, &policy(true), &source, Some(&built)).unwrap();
+        let last = budgets(&drafted).last().map(|(_, to)| *to);
+        assert_eq!(last, cut_from.filter(|whole| *whole > 5_000));
+        assert_eq!(keys(&drafted).last(), Some(&"leftover"));
+        assert!(drafted.actions.iter().all(|a| a.not_before.is_none_or(|at| at < drafted.expires)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rungwise::{
     domain::{
-        CampaignId,
+        CampaignId, Money,
         climb::{Climb, Command, State},
         plan::PlanKind,
     },
@@ -283,4 +283,28 @@ async fn a_placement_that_meta_does_not_turn_on_leaves_the_line_running() {
     assert_eq!(ends, kinds, "{}", story.tale());
     assert_eq!(status(&story, climb.incumbent.as_str()), "ACTIVE", "{}", story.tale());
     assert_eq!(status(&story, challenger.as_str()), "ARCHIVED", "{}", story.tale());
+}
+
+#[tokio::test]
+async fn a_split_test_that_meta_does_not_turn_on_gives_the_incumbent_its_half_back() {
+    let limits = format!("{LIMITS}\n[compare]\nbudget_mode = \"split\"\n");
+    let mut story = Story::begin(ready_shop(3), "autonomous", &limits).await;
+    let (climb, challenger) = built(&mut story).await;
+    let daily = |story: &Story| {
+        let world = story.world.inventory();
+        let arm = world.iter().find(|o| o.id == climb.incumbent.as_str()).expect("it is there");
+        let sets = world.iter().filter(|o| o.kind == "adset" && o.campaign == arm.id);
+        arm.daily_budget.unwrap_or_else(|| sets.filter_map(|s| s.daily_budget).sum())
+    };
+    let whole = daily(&story);
+    let refused = Fault::Error { status: 400, code: 100, subcode: None, applied: false };
+    let faults = ScriptedFaults::default().on(Method::Post, challenger.as_str(), refused);
+    story.world.set_faults(faults);
+    let ended = story.until(60, 6, |c| c.state == State::Aborted).await;
+    let ends = ends(&story).await;
+    let kinds: Vec<PlanKind> = ends.iter().map(|(kind, _)| *kind).collect();
+    assert!(kinds.contains(&PlanKind::Split), "{}", story.tale());
+    assert!(ends.contains(&(PlanKind::Activate, "failed".to_owned())), "{ends:?}");
+    assert_eq!(ended.cut_from.map(Money::minor), Some(whole));
+    assert_eq!(daily(&story), whole, "{}", story.tale());
 }

@@ -107,7 +107,7 @@ pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence 
             interference: vec![],
             token_expires: None,
             other_test: None,
-            account_daily_minor: 8_000,
+            managed_daily_minor: 8_000,
             insights_read: Some(now),
             no_raises: vec![],
             study: None,

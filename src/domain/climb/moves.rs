@@ -36,6 +36,7 @@ impl Climb {
             attempts,
             undo_failures,
             handed_over: false,
+            cut_from: None,
             memory,
         }
     }
@@ -61,6 +62,8 @@ impl Climb {
                 };
                 let back = (*kind, *outcome) == (PlanKind::Revert, Done);
                 next.handed_over = !back && (self.handed_over || built.handed_over);
+                // An attempt after a broken one finds a part of the cut done already.
+                next.cut_from = self.cut_from.or(built.cut_from);
                 next.on_ended(*kind, *outcome, built, *today)
             }
             Event::Commanded { command, today } => self.on_command(*command, *today),

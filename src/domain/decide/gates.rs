@@ -151,7 +151,7 @@ fn money(evidence: &Evidence, route: &Route) -> Option<Gate> {
     };
     let split = policy.compare.budget_mode == crate::domain::policy::BudgetMode::Split;
     let added = if split { 0 } else { extra.minor() };
-    let would = evidence.gates.account_daily_minor.saturating_add(added);
+    let would = evidence.gates.managed_daily_minor.saturating_add(added);
     if would > limits.max_daily_spend.minor() {
         let would = Money::from_minor(would, run_rate.currency());
         let cap = limits.max_daily_spend;

@@ -9,7 +9,10 @@ use super::{
     },
     Finding,
 };
-use crate::{domain::write_log::WriteStatus, sandbox::Standing};
+use crate::{
+    domain::{plan::Template, write_log::WriteStatus},
+    sandbox::Standing,
+};
 
 /// Judges a request that has its permit.
 pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
@@ -42,7 +45,12 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
 
 /// Our own objects, and the campaign the climb is about.
 fn is_ours_to_write(witness: &Witness, world: &[Standing], op_key: &str, id: &str) -> bool {
-    if witness.ours.contains(id) || witness.books.maker_of(id).is_some() {
+    let made = |id: &str| witness.ours.contains(id) || witness.books.maker_of(id).is_some();
+    let parent = world.iter().find(|o| o.id == id).map_or("", |o| o.campaign.as_str());
+    // What people added to a campaign of ours shares in its budget; it keeps its switch, its end and its name.
+    let budget = |t: &Template| t.params.iter().all(|(name, _)| name == "daily_budget");
+    let shared = witness.books.writes.get(op_key).is_some_and(|w| budget(&w.request));
+    if made(id) || shared && made(parent) {
         return true;
     }
     let Some((filed, _)) = witness.books.action_of(op_key) else { return false };
@@ -217,7 +225,7 @@ pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Find
 #[cfg(test)]
 mod tests {
     use super::{super::tests::*, *};
-    use crate::domain::write_log::Entry;
+    use crate::{domain::write_log::Entry, rehearse::books::BookedWrite};
 
     fn named(kind: &'static str, id: &str, status: &str, name: &str) -> Standing {
         Standing { name: name.to_owned(), ..standing(kind, id, status) }
@@ -276,25 +284,12 @@ mod tests {
         assert_eq!(twice, ["write_logs_are_possible"]);
     }
 
-    fn booked(object: &str) -> super::super::super::books::BookedWrite {
-        super::super::super::books::BookedWrite {
-            plan: "aa".to_owned(),
-            action: "campaign".to_owned(),
-            creates: true,
-            request: edit("act_1/campaigns", "status", "PAUSED"),
-            entries: Vec::new(),
-            object: Some(object.to_owned()),
-            verified: false,
-        }
-    }
-
     #[test]
     fn an_object_of_two_writes_a_ghost_and_an_active_creation_are_named() {
         let mut books = Books::default();
         let done = vec![(AT, Entry::Started), (AT, Entry::Succeeded)];
         for key in ["K", "L"] {
-            let write =
-                super::super::super::books::BookedWrite { entries: done.clone(), ..booked("9") };
+            let write = BookedWrite { entries: done.clone(), ..booked("9") };
             books.writes.insert(key.to_owned(), write);
         }
         let found: Vec<&str> =
@@ -327,7 +322,7 @@ mod tests {
         ];
         let mut books = Books::default();
         let entries = vec![(AT, Entry::Started), (AT, Entry::Succeeded)];
-        let write = super::super::super::books::BookedWrite { entries, ..booked("1") };
+        let write = BookedWrite { entries, ..booked("1") };
         books.writes.insert("K".to_owned(), write);
         let mut people = People::default();
         let found = leftovers(&world, &books, &people);

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        books::Books,
+        books::{BookedWrite, Books},
         witness::{People, Witness},
     },
     Finding,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{
         climb::{Climb, State},
+        plan::{Aspect, PlanKind},
         write_log::WriteStatus,
     },
     sandbox::Standing,
@@ -87,6 +88,40 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     found
 }
 
+/// Whoever was cut for a split test that came to no promotion has again what it had.
+pub fn cut(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
+    let (books, people) = (&witness.books, &witness.people);
+    let mut found = Vec::new();
+    for object in world.iter().filter(|o| o.is_there()) {
+        let sets = |w: &&BookedWrite| {
+            let budget = w.request.params.iter().any(|(name, _)| name == "daily_budget");
+            budget && w.request.path == object.id && w.status() == Some(WriteStatus::Done)
+        };
+        let began = |w: &&BookedWrite| w.entries.first().map(|(at, _)| *at);
+        let writes: Vec<&BookedWrite> = books.writes.values().filter(sets).collect();
+        let last = writes.iter().max_by_key(|w| began(w)).and_then(|w| books.plans.get(&w.plan));
+        let Some(climb) = last.and_then(|p| books.climbs.get(p.plan.climb.as_str())) else {
+            continue;
+        };
+        let had = writes.iter().filter_map(|w| {
+            let filed = books.plans.get(&w.plan)?;
+            let split = filed.plan.kind == PlanKind::Split && filed.plan.climb == climb.id;
+            let expects = &filed.plan.action(&w.action).filter(|_| split)?.expects;
+            let budget = expects.iter().find(|e| e.aspect == Aspect::DailyBudget)?;
+            budget.value.parse::<i64>().ok()
+        });
+        let (Some(had), Some(has)) = (had.max(), object.daily_budget) else { continue };
+        let campaign = if object.kind == "campaign" { &object.id } else { &object.campaign };
+        let ended = matches!(climb.state, State::Aborted | State::Stayed { .. });
+        // Parts are rounded each on its own.
+        if ended && has < had - had / 100 - 2 && !people.moved.contains_key(campaign) {
+            let what = format!("{} ({}): {had} -> {has}", object.id, climb.state.as_str());
+            found.push(("a_cut_is_given_back", what));
+        }
+    }
+    found
+}
+
 /// What is stuck spends nothing that we turned on, unless a person did.
 pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     let stuck = witness.books.climbs.iter().filter(|(_, c)| matches!(c.state, State::Stuck { .. }));
@@ -119,14 +154,11 @@ fn carries_the_line(books: &Books, campaign: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::*, *};
-    use crate::{
-        domain::{
-            CampaignId, ClimbId, LineId,
-            climb::{Memory, Pending},
-            plan::{PlanHash, PlanKind},
-            write_log::Entry,
-        },
-        rehearse::books::BookedWrite,
+    use crate::domain::{
+        CampaignId, ClimbId, LineId,
+        climb::{Memory, Pending},
+        plan::PlanHash,
+        write_log::Entry,
     };
 
     fn climb(state: State) -> Climb {
@@ -141,15 +173,8 @@ mod tests {
     #[test]
     fn a_lasting_doubt_and_a_wait_for_nothing_are_named() {
         let mut books = Books::default();
-        let write = BookedWrite {
-            plan: "aa".to_owned(),
-            action: "campaign".to_owned(),
-            creates: true,
-            request: edit("act_1/campaigns", "status", "PAUSED"),
-            entries: vec![(AT, Entry::Started)],
-            object: None,
-            verified: false,
-        };
+        let entries = vec![(AT, Entry::Started)];
+        let write = BookedWrite { entries, object: None, ..booked("9") };
         books.writes.insert("K".to_owned(), write);
         let pending = Pending { kind: PlanKind::Clone, plan: PlanHash::named("aa") };
         let waiting = Climb { pending: Some(pending), ..climb(State::Observing) };

@@ -19,7 +19,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "daily_budgets_stay_within_the_limit",
-        "no write of ours raises the daily budgets above limits.max_daily_spend",
+        "no write of ours raises the daily budgets of what is managed above limits.max_daily_spend",
     ),
     ("raises_are_small", "a raise is at most one step of the budget it raises"),
     (
@@ -160,6 +160,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("no_climb_is_stranded", "a climb that could go on has a plan or a reason"),
     ("nothing_of_ours_runs_unwatched", "what we turned on belongs to a climb"),
     ("no_line_is_left_dark", "a line we turned off for another runs on one of its campaigns"),
+    (
+        "a_cut_is_given_back",
+        "a line that was cut for a split test without a promotion has again what it had",
+    ),
     ("stuck_is_paused", "what is stuck spends nothing of ours"),
     ("the_database_is_sound", "the file's integrity and foreign keys are in order"),
     ("a_restart_writes_nothing", "a restart without events writes nothing"),
@@ -188,7 +192,10 @@ mod stories;
 pub(super) mod tests {
     use serde_json::json;
 
-    use super::super::witness::{Leaving, Mandate, Witness};
+    use super::super::{
+        books::BookedWrite,
+        witness::{Leaving, Mandate, Witness},
+    };
     use crate::{
         domain::{
             Moment, OpKey,
@@ -231,6 +238,18 @@ pub(super) mod tests {
     pub(crate) fn began(op_key: &str, plan: &str, template: &Template) -> Vec<Record> {
         let body = json!({"op_key": op_key, "plan": plan, "request_digest": template.digest()});
         vec![entry(op_key, Entry::Started), audit("write_began", &body)]
+    }
+    /// A write that has created a campaign.
+    pub(crate) fn booked(object: &str) -> BookedWrite {
+        BookedWrite {
+            plan: "aa".to_owned(),
+            action: "campaign".to_owned(),
+            creates: true,
+            request: edit("act_1/campaigns", "status", "PAUSED"),
+            entries: Vec::new(),
+            object: Some(object.to_owned()),
+            verified: false,
+        }
     }
     pub(crate) fn approved(plan: &str, granted: bool) -> Record {
         let (plan, by, note) = (PlanHash::named(plan), "a".to_owned(), String::new());

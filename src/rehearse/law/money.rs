@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::witness::{Leaving, Witness},
+    super::{
+        books::Books,
+        witness::{Leaving, Witness},
+    },
     Finding, order,
 };
 use crate::{
+    app::collect::challenger_of,
     domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::State, plan::PlanKind},
     sandbox::{LedgerDay, Standing},
 };
@@ -14,9 +18,16 @@ use crate::{
 /// A clock further off than this makes days and deadlines doubtful, in milliseconds.
 const MOST_SKEW_MS: i64 = 120_000;
 
-/// Sum of the daily budgets that are on, in minor units.
-pub fn daily(world: &[Standing]) -> i64 {
-    world.iter().filter(|o| o.kind == "campaign" && o.is_on()).map(|c| daily_of(world, c)).sum()
+/// Sum of the daily budgets that are on, in minor units, of what open climbs manage and of all we ever made.
+fn daily(books: &Books, world: &[Standing]) -> i64 {
+    let open = books.climbs.values().filter(|c| c.state.is_open());
+    let managed: BTreeSet<String> = open
+        .flat_map(|c| challenger_of(c).into_iter().chain([c.incumbent.clone()]))
+        .map(|id| id.to_string())
+        .collect();
+    let ours = |c: &&Standing| managed.contains(&c.id) || books.maker_of(&c.id).is_some();
+    let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
+    on.filter(ours).map(|c| daily_of(world, c)).sum()
 }
 
 /// Daily budget of a campaign or of what is on in it, in minor units.
@@ -33,7 +44,7 @@ pub fn people_lowered(witness: &mut Witness, before: &[Standing], after: &[Stand
     let open = witness.books.climbs.values().filter(|c| c.state.is_open());
     let lowered: Vec<(String, i64)> = open
         .filter_map(|climb| {
-            let challenger = crate::app::collect::challenger_of(climb);
+            let challenger = challenger_of(climb);
             let arm = |o: &&Standing| {
                 o.kind == "campaign"
                     && (o.id == climb.incumbent.as_str()
@@ -138,7 +149,7 @@ fn unbound(witness: &Witness, leaving: Leaving<'_>, total: i64) -> Option<Findin
 
 /// Judges what a request has changed.
 pub fn applied(witness: &mut Witness, now: Moment, before: &[Standing], after: &[Standing]) {
-    let (was, is) = (daily(before), daily(after));
+    let (was, is) = (daily(&witness.books, before), daily(&witness.books, after));
     let cap = witness.mandate.daily_cap_minor;
     if is > was && is > cap {
         witness.accuse("daily_budgets_stay_within_the_limit", format!("{was} -> {is} over {cap}"));
@@ -313,7 +324,7 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         let trees: BTreeSet<&str> = campaigns.iter().flat_map(|id| tree(year.world, id)).collect();
         let excused = campaigns.iter().any(|id| shows_nothing(year, id))
             || witness.people.touched_any(&trees)
-            || witness.books.is_going_back(climb);
+            || witness.books.is_going_back(line);
         if (promoted || begun) && ahead && year.delivers && !runs && !excused {
             let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
             let stands = year.world.iter().filter(arm).map(|o| stands(o, &year.effective));
@@ -340,11 +351,17 @@ mod tests {
     #[test]
     fn raises_over_the_limit_too_large_and_too_soon_are_named() {
         let (small, large) = ([campaign("1", "ACTIVE", 900)], [campaign("1", "ACTIVE", 1_200)]);
-        let over = found(|w| {
-            w.mandate.daily_cap_minor = 1_000;
-            w.applied(AT, &small, &large);
-        });
-        assert_eq!(over, ["daily_budgets_stay_within_the_limit"]);
+        let over = |ours: bool| {
+            found(|w| {
+                w.mandate.daily_cap_minor = 1_000;
+                if ours {
+                    w.books.writes.insert("k".to_owned(), booked("1"));
+                }
+                w.applied(AT, &small, &large);
+            })
+        };
+        assert_eq!(over(true), ["daily_budgets_stay_within_the_limit"]);
+        assert!(over(false).is_empty(), "what nobody manages is not ours to count");
         assert!(found(|w| w.applied(AT, &large, &small)).is_empty());
         let large_step = found(|w| raise(w, AT, "1", (1_000, 1_300)));
         assert_eq!(large_step, ["raises_are_small"]);

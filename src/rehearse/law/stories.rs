@@ -354,6 +354,22 @@ fn a_line_that_was_turned_off_and_never_on_again_is_named() {
 }
 
 #[test]
+fn a_cut_that_is_never_given_back_is_named() {
+    let cut = plan(PlanKind::Split, vec![budget("incumbent.1", "1", 1_000, 800)], 0);
+    let mut w = Witness::default();
+    let hash = file(&mut w, &cut);
+    begin(&mut w, &cut, &hash, "incumbent.1", AT);
+    w.books.writes.values_mut().next().unwrap().entries.push((AT, Entry::Succeeded));
+    w.committed(&[climb(State::Observing)]);
+    assert!(life::cut(&w, &[on("1", 800)]).is_empty(), "its climb goes on");
+    w.committed(&[climb(State::Aborted)]);
+    assert_eq!(life::cut(&w, &[on("1", 800)])[0].0, "a_cut_is_given_back");
+    assert!(life::cut(&w, &[on("1", 998)]).is_empty());
+    w.people.moved.insert("1".to_owned(), AT);
+    assert!(life::cut(&w, &[on("1", 800)]).is_empty(), "a person's");
+}
+
+#[test]
 fn a_raise_on_a_disabled_account_is_named() {
     let raise = plan(PlanKind::Shift, vec![budget("raise", "1", 900, 1_000)], 0);
     let found = found(|w| {
