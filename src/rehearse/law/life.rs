@@ -5,12 +5,13 @@ use super::{
         books::{BookedWrite, Books},
         witness::{People, Witness},
     },
-    Finding,
+    Finding, money,
 };
 use crate::{
     domain::{
+        Money,
         climb::{Climb, State},
-        plan::{Aspect, PlanKind},
+        plan::{Plan, PlanKind},
         write_log::WriteStatus,
     },
     sandbox::Standing,
@@ -88,34 +89,37 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     found
 }
 
-/// Whoever was cut for a split test that came to no promotion has again what it had.
+/// A campaign that was cut for a split test that came to no promotion has again what it had.
 pub fn cut(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     let (books, people) = (&witness.books, &witness.people);
     let mut found = Vec::new();
-    for object in world.iter().filter(|o| o.is_there()) {
-        let sets = |w: &&BookedWrite| {
-            let budget = w.request.params.iter().any(|(name, _)| name == "daily_budget");
-            budget && w.request.path == object.id && w.status() == Some(WriteStatus::Done)
-        };
-        let began = |w: &&BookedWrite| w.entries.first().map(|(at, _)| *at);
-        let writes: Vec<&BookedWrite> = books.writes.values().filter(sets).collect();
-        let last = writes.iter().max_by_key(|w| began(w)).and_then(|w| books.plans.get(&w.plan));
-        let Some(climb) = last.and_then(|p| books.climbs.get(p.plan.climb.as_str())) else {
+    let ended = |c: &&Climb| matches!(c.state, State::Aborted | State::Stayed { .. });
+    for climb in books.climbs.values().filter(ended) {
+        let Some(campaign) = world.iter().find(|o| o.id == climb.incumbent.as_str()) else {
             continue;
         };
-        let had = writes.iter().filter_map(|w| {
-            let filed = books.plans.get(&w.plan)?;
-            let split = filed.plan.kind == PlanKind::Split && filed.plan.climb == climb.id;
-            let expects = &filed.plan.action(&w.action).filter(|_| split)?.expects;
-            let budget = expects.iter().find(|e| e.aspect == Aspect::DailyBudget)?;
-            budget.value.parse::<i64>().ok()
-        });
-        let (Some(had), Some(has)) = (had.max(), object.daily_budget) else { continue };
-        let campaign = if object.kind == "campaign" { &object.id } else { &object.campaign };
-        let ended = matches!(climb.state, State::Aborted | State::Stayed { .. });
+        let inside = |id: &str| {
+            id == campaign.id || world.iter().any(|o| o.id == id && o.campaign == campaign.id)
+        };
+        let sets = |w: &&BookedWrite| {
+            let budget = w.request.params.iter().any(|(name, _)| name == "daily_budget");
+            budget && w.status() == Some(WriteStatus::Done) && inside(&w.request.path)
+        };
+        let plan = |w: &BookedWrite| books.plans.get(&w.plan).map(|filed| &filed.plan);
+        let writes: Vec<&BookedWrite> = books.writes.values().filter(sets).collect();
+        let last = writes.iter().max_by_key(|w| w.entries.first().map(|(at, _)| *at));
+        // A later climb may be cutting it again.
+        if last.and_then(|w| plan(w)).is_none_or(|plan| plan.climb != climb.id) {
+            continue;
+        }
+        let cuts = writes.iter().filter_map(|w| plan(w));
+        let cuts = cuts.filter(|p| p.kind == PlanKind::Split && p.climb == climb.id);
+        let had = cuts.filter_map(Plan::budget_before).map(Money::minor).max();
+        let has = money::daily_of(world, campaign);
+        let theirs = !campaign.is_there() || people.moved.contains_key(&campaign.id);
         // Parts are rounded each on its own.
-        if ended && has < had - had / 100 - 2 && !people.moved.contains_key(campaign) {
-            let what = format!("{} ({}): {had} -> {has}", object.id, climb.state.as_str());
+        if had.is_some_and(|had| has < had - 10) && !theirs {
+            let what = format!("{} ({}): {had:?} -> {has}", campaign.id, climb.state.as_str());
             found.push(("a_cut_is_given_back", what));
         }
     }

@@ -31,7 +31,7 @@ fn daily(books: &Books, world: &[Standing]) -> i64 {
 }
 
 /// Daily budget of a campaign or of what is on in it, in minor units.
-fn daily_of(world: &[Standing], campaign: &Standing) -> i64 {
+pub(super) fn daily_of(world: &[Standing], campaign: &Standing) -> i64 {
     campaign.daily_budget.unwrap_or_else(|| {
         let mine = |o: &&Standing| o.kind == "adset" && o.campaign == campaign.id && o.is_on();
         world.iter().filter(mine).filter_map(|s| s.daily_budget).sum()
