@@ -35,6 +35,8 @@ const BULK: usize = 4_000;
 pub const READ_NOTE: &str = "insights_read";
 /// Name of the note with the oldest day that is wanted: a backfill that was cut off is taken up from there.
 const WANTED_NOTE: &str = "insights_wanted";
+/// Name of the note that tells how the account differed from what is stored when it was last read.
+const CHANGED_NOTE: &str = "account_changed";
 /// Name of the note with the settled days whose ad sets do not add up to the account, in minor units.
 const UNEXPLAINED_NOTE: &str = "insights_unexplained";
 
@@ -80,7 +82,9 @@ pub async fn pull_and_tell<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<Pulled> {
     let account_id = desk.meta.account_id();
     let account = desk.meta.account().await?;
-    check_same_account(desk.store.account(account_id).await?.as_ref(), &account)?;
+    let same = check_same_account(desk.store.account(account_id).await?.as_ref(), &account);
+    remember_change(desk.store, same.as_ref().err()).await?;
+    same?;
     let trees = desk.meta.trees(&[]).await?;
     let now = desk.clock.now();
     let today = account.zone.day_of(now);
@@ -263,6 +267,25 @@ fn check_same_account(before: Option<&AccountInfo>, now: &AccountInfo) -> Result
         return Err(AppError::AccountChanged(format!(
             "the account's time zone changed from {was} to {is}"
         )));
+    }
+    Ok(())
+}
+
+/// True when the account, as it was last read, had another currency or zone than the plans in hand were made for.
+pub async fn has_changed<S: Store>(store: &S) -> Result<bool> {
+    Ok(store.note(CHANGED_NOTE).await?.is_some_and(|text| !text.is_empty()))
+}
+
+/// Keeps what the last read of the account said: a later pass may not be able to read it at all.
+async fn remember_change<S: Store>(store: &S, changed: Option<&AppError>) -> Result<()> {
+    let text = changed.map(ToString::to_string).unwrap_or_default();
+    if store.note(CHANGED_NOTE).await?.unwrap_or_default() == text {
+        return Ok(());
+    }
+    match (store.commit(vec![note(CHANGED_NOTE, text)]).await, changed) {
+        // What it came for must be told even where nothing can be stored.
+        (Err(e), Some(_)) => tracing::warn!("cannot keep what the account read said: {e}"),
+        (done, _) => done?,
     }
     Ok(())
 }

@@ -83,7 +83,8 @@ where
         Ok(pulled) => pulled,
         Err(e) => {
             // Stopping needs no fresh figures, but amounts of an account in another currency would mean something else.
-            let same = !matches!(e, AppError::AccountChanged(_));
+            let changed = matches!(e, AppError::AccountChanged(_));
+            let same = !changed && !pull::has_changed(desk.store).await?;
             if let Some(hands) = hands.filter(|_| same) {
                 carry_out_lowering(desk, hands, &mut done).await?;
             }

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use rungwise::{
-    app::tick::{Scope, tick},
+    app::{
+        pull,
+        tick::{Scope, tick},
+    },
     domain::HOUR_MS,
     ports::{Clock as _, Store as _, TransportError},
 };
@@ -57,4 +60,29 @@ async fn in_24_hours_of_silence_nothing_is_decided_and_one_probe_goes_out_in_fiv
     assert!(pass().await);
     let back = agent.wire.asked().len();
     assert!(back <= 2 * normal, "{back} requests after the outage, {normal} before");
+}
+
+#[tokio::test]
+async fn an_account_that_has_changed_stays_changed_until_it_is_read_again() {
+    let world = shop(5);
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let wire = Wire::with(&world, move |_| {
+        let lost = || Err(TransportError::Lost("timed out".to_owned()));
+        is_down.load(Ordering::SeqCst).then(lost)
+    });
+    let agent = Agent::new(wire).await;
+    let pull = async || {
+        world.advance_to(world.clock().now().plus(HOUR_MS));
+        let _ = pull::pull(agent.parts.desk("agent"), None).await;
+        pull::has_changed(&agent.parts.store).await.unwrap()
+    };
+    assert!(!pull().await);
+    world.show_odd_account(Some(("USD", "Europe/Berlin")));
+    assert!(pull().await);
+    down.store(true, Ordering::SeqCst);
+    assert!(pull().await, "nothing says that it is the old one again");
+    down.store(false, Ordering::SeqCst);
+    world.show_odd_account(None);
+    assert!(!pull().await);
 }
