@@ -33,6 +33,14 @@ async fn the_stuck_shop_steps_down_proves_it_and_climbs_again() {
     let last = day.last().unwrap().day;
     let spent: i64 = day.iter().filter(|d| d.day == last).map(|d| d.spend_minor).sum();
     assert!(spent <= 14_000, "one arm delivers on the last day, not {spent}");
+    // Somebody turns the campaign on again that the line has left: it is theirs, not the start of a second line.
+    let climbs = story.climbs().await.len();
+    story.world.edit_as_person(low.incumbent.as_str(), &[("status", "ACTIVE")]).unwrap();
+    for _ in 0..3 {
+        story.sleep_hours(24);
+        story.pass(true).await;
+    }
+    assert_eq!(story.climbs().await.len(), climbs, "{}", story.tale());
 }
 
 #[tokio::test]
