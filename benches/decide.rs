@@ -94,7 +94,7 @@ fn row(day: Day, adset: usize) -> InsightRow {
         link_clicks: 120,
         attribution: "7d_click_1d_view".into(),
         actions: serde_json::from_str(&format!("{{{}}}", actions.join(","))).unwrap(),
-        values: [("offsite_conversion.fb_pixel_purchase".to_owned(), 6_000)].into(),
+        values: [("offsite_conversion.fb_pixel_purchase", 6_000)].into_iter().collect(),
     }
 }
 

@@ -1,10 +1,8 @@
 //! One ad set, one day, its numbers, as one read saw them.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{AdSetId, CampaignId, Day, Moment, Money};
+use super::{AdSetId, ByName, CampaignId, Day, Moment, Money};
 
 /// How often one action happened, by attribution window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +11,8 @@ pub struct ActionCount {
     #[serde(rename = "v")]
     pub value: u64,
     /// Under explicit windows such as `7d_click`; a missing key is zero.
-    #[serde(rename = "w", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub windows: BTreeMap<String, u64>,
+    #[serde(rename = "w", default, skip_serializing_if = "ByName::is_empty")]
+    pub windows: ByName<u64>,
 }
 
 /// A daily row of one ad set.
@@ -38,9 +36,9 @@ pub struct InsightRow {
     /// `attribution_setting` under which `value` was counted, e.g. `7d_click_1d_view`.
     pub attribution: String,
     /// Counts by action type.
-    pub actions: BTreeMap<String, ActionCount>,
+    pub actions: ByName<ActionCount>,
     /// Values by action type, in minor units of the account's currency.
-    pub values: BTreeMap<String, i64>,
+    pub values: ByName<i64>,
 }
 
 impl InsightRow {

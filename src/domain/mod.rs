@@ -6,6 +6,7 @@
 
 mod ads;
 pub mod audit;
+mod by_name;
 pub mod climb;
 mod days;
 pub mod decide;
@@ -34,6 +35,7 @@ pub use ads::{
     AccountInfo, Ad, AdSet, Campaign, EffectiveStatus, Fields, Learning, LearningStatus, Objective,
     Optimisation, Status, Tree,
 };
+pub use by_name::ByName;
 pub use days::{DAY_MS, Day, DayError, DayRange, HOUR_MS, Moment, Zone};
 pub use ids::{
     AccountId, AdId, AdSetId, CampaignId, ClimbId, CreativeId, CustomConversionId, DecisionId,

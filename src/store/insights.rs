@@ -61,7 +61,7 @@ fn pack(row: &InsightRow) -> Result<Packed, StoreError> {
 fn windows(row: &InsightRow) -> String {
     let mut keys: Vec<&str> = Vec::new();
     for key in row.actions.values().flat_map(|count| count.windows.keys()) {
-        if let Err(place) = keys.binary_search(&key.as_str()) {
+        if let Err(place) = keys.binary_search(&key) {
             keys.insert(place, key);
         }
     }

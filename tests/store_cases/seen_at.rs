@@ -65,7 +65,7 @@ async fn a_change_of_any_field_is_a_new_version() {
     change(&|r| r.impressions += 1);
     change(&|r| r.link_clicks += 1);
     change(&|r| r.attribution = "1d_click".into());
-    change(&|r| r.values = [("purchase".to_owned(), 1)].into());
+    change(&|r| r.values = [("purchase", 1)].into_iter().collect());
     change(&|r| r.actions.get_mut("purchase").unwrap().value += 1);
     change(&|r| r.actions.get_mut("purchase").unwrap().windows.clear());
     let mut now = 0;

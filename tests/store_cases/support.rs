@@ -90,7 +90,7 @@ pub(crate) fn insight(day: &str, adset: &str, purchases: u64) -> InsightRow {
         link_clicks: 50,
         attribution: "7d_click_1d_view".into(),
         actions: serde_json::from_str(&actions).unwrap(),
-        values: [("purchase".to_owned(), 9_900)].into(),
+        values: [("purchase", 9_900)].into_iter().collect(),
     }
 }
 

@@ -6,10 +6,7 @@
 //! Rows of ad sets come by the hundred thousand: they are read straight from the bytes of a page into [`InsightRow`],
 //! without a tree of values between.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    fmt,
-};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -18,7 +15,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{WireError, bad, num, text::Text};
-use crate::domain::{ActionCount, AdSetId, CampaignId, Currency, Day, InsightRow, Money};
+use crate::domain::{ActionCount, AdSetId, ByName, CampaignId, Currency, Day, InsightRow, Money};
 
 /// Key prefix of action types that come in the `conversions` fields.
 const CONVERSIONS: &str = "conversions:";
@@ -109,7 +106,7 @@ impl Row<'_> {
     /// The row, or what is wrong with it; the caller knows which row it is.
     fn plain(&self, currency: Currency) -> Result<InsightRow, String> {
         check_currency(&self.account_currency.0, currency)?;
-        let (mut actions, mut values) = (BTreeMap::new(), BTreeMap::new());
+        let (mut actions, mut values) = (ByName::default(), ByName::default());
         for (prefix, lists) in [
             ("", [("actions", &self.actions), ("action_values", &self.action_values)]),
             (
@@ -122,12 +119,12 @@ impl Row<'_> {
         ] {
             let [(counts, events), (amounts, worth)] = lists;
             for entry in events.items(counts)? {
-                put(counts, &mut actions, entry.name(prefix)?, entry.count()?)?;
+                put(counts, &mut actions, &entry.name(prefix)?, entry.count()?)?;
             }
             for entry in worth.items(amounts)? {
                 let key = entry.name(prefix)?;
                 let minor = money(&key, &entry.value.0, currency)?.minor();
-                put(amounts, &mut values, key, minor)?;
+                put(amounts, &mut values, &key, minor)?;
             }
         }
         let say = |e: crate::domain::IdError| e.to_string();
@@ -210,21 +207,21 @@ struct Action<'a> {
 }
 
 impl Action<'_> {
-    fn name(&self, prefix: &str) -> Result<String, String> {
+    fn name(&self, prefix: &str) -> Result<Cow<'_, str>, String> {
         match &*self.kind.0 {
             "" => Err("an action has no action_type".to_owned()),
-            kind if prefix.is_empty() => Ok(kind.to_owned()),
-            kind => Ok(format!("{prefix}{kind}")),
+            kind if prefix.is_empty() => Ok(kind.into()),
+            kind => Ok(format!("{prefix}{kind}").into()),
         }
     }
     fn count(&self) -> Result<ActionCount, String> {
         let mut found =
-            ActionCount { value: whole(&self.kind.0, &self.value.0)?, windows: BTreeMap::new() };
+            ActionCount { value: whole(&self.kind.0, &self.value.0)?, windows: ByName::default() };
         for (key, value) in &self.windows {
             let count = num::count(&value.0).or((value.0.is_empty()).then_some(0));
             let count = count
                 .ok_or_else(|| not_a_count(&format!("{} {}", self.kind.0, key.0), &value.0))?;
-            found.windows.insert(key.0.to_string(), count);
+            found.windows.insert(&key.0, count);
         }
         Ok(found)
     }
@@ -333,13 +330,10 @@ fn is_window(key: &str) -> bool {
 }
 
 /// An action type that stands twice could be a split or a repetition: adding could double it, so neither is guessed.
-fn put<V>(list: &str, map: &mut BTreeMap<String, V>, key: String, value: V) -> Result<(), String> {
-    match map.entry(key) {
-        Entry::Vacant(slot) => {
-            slot.insert(value);
-            Ok(())
-        }
-        Entry::Occupied(slot) => Err(format!("{list} lists {} twice", slot.key())),
+fn put<V>(list: &str, map: &mut ByName<V>, key: &str, value: V) -> Result<(), String> {
+    match map.insert(key, value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{list} lists {key} twice")),
     }
 }
 
