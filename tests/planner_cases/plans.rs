@@ -503,6 +503,19 @@ fn a_placement_taken_back_stops_before_the_old_campaign_starts_if_that_is_off() 
 }
 
 #[test]
+fn a_promotion_taken_back_gives_the_old_campaign_its_whole_budget_again() {
+    let built = tree(500_000, Some(9_000), &[1], 1, true);
+    let source = tree(1_000, Some(1_000), &[1], 1, false);
+    let at = judged(test(10_000, 5_000, 5_000), Verdict::Aborted);
+    let drafted = plan(PlanKind::Revert, &at, &policy(true), &source, Some(&built)).unwrap();
+    let wanted = [("500000".to_owned(), Status::Paused), ("1000".to_owned(), Status::Active)];
+    assert_eq!(switches(&drafted), wanted);
+    assert_eq!(budgets(&drafted)[0], ("incumbent.1", 1_200));
+    assert_eq!(budgets(&drafted).last().map(|(_, to)| *to), Some(10_000));
+    assert!(drafted.actions.iter().all(|a| a.not_before.is_none_or(|at| at < drafted.expires)));
+}
+
+#[test]
 fn a_leftover_is_paused_if_it_runs_and_goes_with_its_rule_and_study() {
     let source = tree(1_000, Some(5_000), &[1], 1, true);
     let id = |text: &str| Some(ObjectId::new(text).expect("digits"));

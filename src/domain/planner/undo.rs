@@ -71,6 +71,11 @@ impl Wish<'_> {
         let test = self.climb.state.test();
         actions.extend(test.and_then(|t| t.rule.as_ref()).map(Self::delete_rule));
         actions.extend(test.and_then(|t| t.study.as_ref()).map(Self::end_study));
+        // A placement leaves the old campaign its budget; a promotion has cut it step by step.
+        let last = match test.filter(|t| t.route.kind != RouteKind::Placement) {
+            Some(test) => self.give_back(test.run_rate, &mut actions)?,
+            None => self.now,
+        };
         Ok(DraftPlan {
             title: match self.climb.state {
                 State::Cloning { .. } => {
@@ -82,7 +87,7 @@ impl Wish<'_> {
                 _ => format!("Go back to {}: the promotion was broken off", route.from),
             },
             money: self.no_money("either campaign can be turned on again")?,
-            expires: self.expires(),
+            expires: last.plus(self.policy.approval.expires_ms),
             actions,
             test: None,
         })

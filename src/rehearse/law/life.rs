@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        books::{BookedWrite, Books},
+        books::{BookedWrite, Books, FiledPlan},
         witness::{People, Witness},
     },
     Finding, money,
@@ -116,7 +116,14 @@ pub fn cut(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         let cuts = cuts.filter(|p| p.kind == PlanKind::Split && p.climb == climb.id);
         let had = cuts.filter_map(Plan::budget_before).map(Money::minor).max();
         let has = money::daily_of(world, campaign);
-        let theirs = !campaign.is_there() || people.moved.contains_key(&campaign.id);
+        // Whoever says no to the plan that would give it back keeps it as it is.
+        let refused = |p: &FiledPlan| {
+            let closing = matches!(p.plan.kind, PlanKind::End | PlanKind::CleanUp);
+            closing && p.rejected && p.plan.climb == climb.id
+        };
+        let theirs = !campaign.is_there()
+            || people.moved.contains_key(&campaign.id)
+            || books.plans.values().any(refused);
         // Parts are rounded each on its own.
         if had.is_some_and(|had| has < had - 10) && !theirs {
             let what = format!("{} ({}): {had:?} -> {has}", campaign.id, climb.state.as_str());

@@ -365,6 +365,11 @@ fn a_cut_that_is_never_given_back_is_named() {
     w.committed(&[climb(State::Aborted)]);
     assert_eq!(life::cut(&w, &[on("1", 800)])[0].0, "a_cut_is_given_back");
     assert!(life::cut(&w, &[on("1", 998)]).is_empty(), "but for rounding");
+    let end = plan(PlanKind::CleanUp, vec![budget("incumbent.1", "1", 800, 1_000)], 0);
+    let no = file(&mut w, &end);
+    w.books.plans.get_mut(no.as_str()).unwrap().rejected = true;
+    assert!(life::cut(&w, &[on("1", 800)]).is_empty(), "a person said no");
+    w.books.plans.remove(no.as_str());
     w.people.moved.insert("1".to_owned(), AT);
     assert!(life::cut(&w, &[on("1", 800)]).is_empty(), "a person's");
 }
