@@ -15,7 +15,7 @@ use crate::{
     domain::{
         DAY_MS, Moment,
         guard::{
-            breaker::{self, Outcome, Trip},
+            breaker::{self, Outcome},
             pacing::SHOCK_HOLD_MS,
         },
         policy::Mode,
@@ -157,16 +157,17 @@ fn outcomes(
     log
 }
 
-async fn trip<S: Store>(store: &S, now: Moment) -> Result<(Option<Trip>, Breaker)> {
+/// What the breaker has to go by.
+async fn books<S: Store>(store: &S, now: Moment) -> Result<(Vec<(Moment, Outcome)>, Breaker)> {
     let state: Breaker = document(store, BREAKER).await?.unwrap_or_default();
     let since = state.since(now);
-    let log = outcomes(&store.intents_since(since).await?, &state.contradicted, since);
-    Ok((breaker::open(&log, state.closed), state))
+    Ok((outcomes(&store.intents_since(since).await?, &state.contradicted, since), state))
 }
 
 /// Why nothing but lowering is written, if the breaker is open.
 pub async fn closed<S: Store>(store: &S, now: Moment) -> Result<Option<String>> {
-    let (trip, _) = trip(store, now).await?;
+    let (log, state) = books(store, now).await?;
+    let trip = breaker::open(&log, state.closed);
     Ok(trip.map(|t| format!("{} ({}); `rungwise status` says more", t.cause.as_str(), t.at)))
 }
 
@@ -185,11 +186,13 @@ pub async fn look_after_breaker<S: Store, R, C: Clock>(
     desk: Desk<'_, S, R, C>,
 ) -> Result<Option<String>> {
     let now = desk.clock.now();
-    let (trip, mut state) = trip(desk.store, now).await?;
-    let Some(trip) = trip else {
+    let (log, mut state) = books(desk.store, now).await?;
+    let Some(trip) = breaker::open(&log, state.closed) else {
+        // Refusals that may become three in a row stay in sight.
+        let clean = breaker::unbroken(&log, state.closed).map_or(now, |began| began.min(now));
         // Once a day is often enough: it only bounds how much of the log is read.
-        if state.clean.is_none_or(|at| !(0..DAY_MS).contains(&now.since(at))) {
-            state.clean = Some(now);
+        if state.clean.is_none_or(|at| !(0..DAY_MS).contains(&clean.since(at))) {
+            state.clean = Some(clean);
             desk.store.commit(vec![note(BREAKER, &state)]).await?;
         }
         return Ok(None);

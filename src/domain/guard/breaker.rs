@@ -91,6 +91,13 @@ pub fn open(log: &[(Moment, Outcome)], closed_at: Option<Moment>) -> Option<Trip
     None
 }
 
+/// When the refusals began that nothing has followed but refusals, however long ago: one more may be the third in a row.
+pub fn unbroken(log: &[(Moment, Outcome)], closed_at: Option<Moment>) -> Option<Moment> {
+    let news = log.iter().filter(|(at, _)| closed_at.is_none_or(|closed| *at > closed));
+    let judged = news.filter(|(_, outcome)| *outcome != Outcome::Unknown);
+    judged.rev().take_while(|(_, outcome)| *outcome == Outcome::Refused).last().map(|(at, _)| *at)
+}
+
 /// May one good read close it now? `closings` are the earlier ones.
 pub fn may_close(trip: Trip, closings: &[Moment], now: Moment) -> bool {
     let today = closings.iter().filter(|at| now.since(**at) < DAY_MS).count();
@@ -121,6 +128,17 @@ mod tests {
         assert_eq!(cause(&refused, Some(2)), None, "what was before the closing is forgotten");
         assert_eq!(cause(&[(5, Mismatch)], Some(5)), None, "and what the closing saw too");
         assert_eq!(cause(&refused, Some(0)), Some(Cause::Refusals), "what comes after it is not");
+    }
+
+    #[test]
+    fn a_row_of_refusals_begins_after_the_last_that_was_done() {
+        let log = |kinds: &[Outcome]| -> Vec<(Moment, Outcome)> {
+            (1..).map(at).zip(kinds.iter().copied()).collect()
+        };
+        assert_eq!(unbroken(&log(&[Refused, Done, Refused, Unknown, Refused]), None), Some(at(3)));
+        assert_eq!(unbroken(&log(&[Refused, Refused, Done]), None), None);
+        assert_eq!(unbroken(&log(&[Refused, Refused, Refused]), Some(at(1))), Some(at(2)));
+        assert_eq!(unbroken(&[], None), None);
     }
 
     #[test]
