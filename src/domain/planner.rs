@@ -239,6 +239,10 @@ impl Wish<'_> {
         steps: &[Ramp],
         actions: &mut Vec<Draft>,
     ) -> Result<(), Refusal> {
+        // Of a tree that somebody emptied nothing is asked where nothing is to be changed.
+        if steps.is_empty() {
+            return Ok(());
+        }
         let mut budgets = Budgets::of(tree)?;
         for (i, step) in steps.iter().enumerate() {
             let key = format!("{name}.{}", i.saturating_add(1));

@@ -488,6 +488,20 @@ fn a_promotion_over_a_loser_that_somebody_emptied_needs_no_cut() {
 }
 
 #[test]
+fn a_test_over_an_incumbent_that_somebody_emptied_still_ends() {
+    let built = tree(500_000, Some(5_000), &[1], 1, true);
+    let mut source = tree(1_000, None, &[5_000], 1, true);
+    source.adsets.clear();
+    for (kind, verdict) in [(PlanKind::End, Verdict::Aborted), (PlanKind::Revert, Verdict::Aborted)]
+    {
+        let at = judged(test(10_000, 5_000, 5_000), verdict);
+        let drafted = plan(kind, &at, &policy(false), &source, Some(&built)).unwrap();
+        assert_eq!(switches(&drafted)[0], ("500000".to_owned(), Status::Paused));
+        assert!(budgets(&drafted).is_empty());
+    }
+}
+
+#[test]
 fn a_placement_taken_back_stops_before_the_old_campaign_starts_if_that_is_off() {
     let built = tree(500_000, Some(5_000), &[1], 1, true);
     for on in [false, true] {

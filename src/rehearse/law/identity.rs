@@ -10,7 +10,10 @@ use super::{
     Finding,
 };
 use crate::{
-    domain::{plan::Template, write_log::WriteStatus},
+    domain::{
+        plan::{PlanKind, Template},
+        write_log::WriteStatus,
+    },
     sandbox::Standing,
 };
 
@@ -89,7 +92,9 @@ fn switches_on(witness: &mut Witness, world: &[Standing], op_key: &str, id: &str
         .filter(|(_, w)| w.object.as_deref().is_none_or(|id| !standing(id)))
         .map(|(key, w)| format!("{key} ({})", w.action))
         .collect();
-    if !gone.is_empty() {
+    // A way back turns on what the line ran on before, as people have left it.
+    let begins = books.plans.get(&own_plan).is_none_or(|p| p.plan.kind != PlanKind::Revert);
+    if !gone.is_empty() && begins {
         let what = format!("campaign {id} without {}", gone.join(", "));
         witness.accuse("what_is_switched_on_is_what_was_ordered", what);
     }
@@ -217,7 +222,11 @@ pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Find
     let ours = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
     ours.filter(|o| marked(&o.name).is_some() && !carried.contains(&o.id))
         .filter(|o| !people.made.contains_key(&o.id))
-        .filter(|o| !people.touched.contains_key(&(o.id.clone(), "status".to_owned())))
+        // They turned it on, or gave one of their own our marker.
+        .filter(|o| {
+            let touched = |aspect: &str| (o.id.clone(), aspect.to_owned());
+            ["status", "name"].iter().all(|a| !people.touched.contains_key(&touched(a)))
+        })
         .map(|o| ("nothing_of_ours_runs_unwatched", o.id.clone()))
         .collect()
 }
