@@ -8,5 +8,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    rungwise::cli::main(std::env::args_os().collect()).await.into()
+    // The future of the whole program: its place is the heap, not a thread of some platform with a small stack.
+    Box::pin(rungwise::cli::main(std::env::args_os().collect())).await.into()
 }

@@ -3,7 +3,7 @@
 //! Months of a large account hold the same two dozen names in every one of their rows. Each name is kept once per
 //! thread and shared, and a map of a few entries is a sorted list: reading stored rows is mostly reading these maps.
 
-use std::{cell::RefCell, collections::HashSet, fmt, marker::PhantomData, ops::Index, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, fmt, marker::PhantomData, ops::Index, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -15,7 +15,7 @@ use serde::{
 const SHARED: usize = 4_096;
 
 thread_local! {
-    static NAMES: RefCell<HashSet<Arc<str>>> = RefCell::default();
+    static NAMES: RefCell<BTreeSet<Arc<str>>> = RefCell::default();
 }
 
 fn shared(name: &str) -> Arc<str> {
