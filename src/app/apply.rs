@@ -51,6 +51,8 @@ pub struct Door<'a, W, K> {
     pub writer: &'a W,
     /// The kill switch.
     pub switch: &'a K,
+    /// Why nothing may be raised in this pass, whatever is known from earlier ones.
+    pub no_raises: Option<&'static str>,
     /// What a person must look at.
     pub alarms: Vec<String>,
 }
@@ -275,6 +277,7 @@ where
         if !lowers {
             closed = standing::closed(desk.store, now).await?;
             no_raises = standing::no_raises(desk).await?;
+            no_raises.extend(self.door.no_raises.map(str::to_owned));
         }
         if let Some(movement) = self.moves.as_mut().filter(|m| m.raises()) {
             no_raises.extend(interference(desk, &movement.campaign).await?);

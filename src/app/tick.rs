@@ -307,7 +307,12 @@ where
     plans.reverse();
     done.waiting.clear();
     for row in plans {
-        let mut door = Door { writer: hands.writer, switch: hands.switch, alarms: Vec::new() };
+        let mut door = Door {
+            writer: hands.writer,
+            switch: hands.switch,
+            no_raises: None,
+            alarms: Vec::new(),
+        };
         let progress = apply::apply(desk, &mut door, &row).await?;
         done.alarms.append(&mut door.alarms);
         let (outcome, why, bindings) = match progress {
@@ -345,7 +350,12 @@ where
         if !row.kind.only_lowers() {
             continue;
         }
-        let mut door = Door { writer: hands.writer, switch: hands.switch, alarms: Vec::new() };
+        let mut door = Door {
+            writer: hands.writer,
+            switch: hands.switch,
+            no_raises: Some("this pass could not read the account"),
+            alarms: Vec::new(),
+        };
         match apply::apply(desk, &mut door, &row).await {
             Ok(_) => {}
             Err(AppError::Meta(e)) => {

@@ -134,7 +134,8 @@ impl Story {
                 policy: &self.policy,
                 actor: "agent",
             };
-            let mut door = Door { writer: &self.paper, switch: &switch, alarms: vec![] };
+            let mut door =
+                Door { writer: &self.paper, switch: &switch, no_raises: None, alarms: vec![] };
             match apply(desk, &mut door, &self.row).await {
                 Ok(Progress::Waiting(_)) => {}
                 Ok(Progress::Done(_) | Progress::Ended(..)) | Err(_) => break,

@@ -133,6 +133,13 @@ impl Shop {
     }
     /// One pass with this switch: how far it got, and what a person must look at.
     fn pass_with(&self, switch: &impl StopSwitch) -> (Progress, Vec<String>) {
+        self.pass_through(switch, None)
+    }
+    fn pass_through(
+        &self,
+        switch: &impl StopSwitch,
+        no_raises: Option<&'static str>,
+    ) -> (Progress, Vec<String>) {
         let desk = Desk {
             store: &self.store,
             meta: &self.paper,
@@ -140,7 +147,7 @@ impl Shop {
             policy: &self.policy,
             actor: "agent",
         };
-        let mut door = Door { writer: &self.paper, switch, alarms: vec![] };
+        let mut door = Door { writer: &self.paper, switch, no_raises, alarms: vec![] };
         let progress = runtime().block_on(apply(desk, &mut door, &self.row)).expect("no bad store");
         (progress, door.alarms)
     }
@@ -217,6 +224,17 @@ fn a_yes_that_was_not_used_in_time_is_none_and_a_plan_begun_in_time_is_finished(
     shop.ticks.advance(30 * HOUR_MS);
     assert!(ended(&shop.pass(), PlanOutcome::Expired, ""));
     assert_eq!(shop.sent(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pass_that_may_not_raise_lowers_all_the_same() {
+    for (to, goes) in [(4_900, true), (5_100, false)] {
+        let shop = Shop::new(PlanKind::Shift, vec![budget("a", to)]);
+        let never = ThrownAt(Arc::clone(&shop.ticks), None);
+        let (progress, _) = shop.pass_through(&never, Some("it is blind"));
+        assert_eq!(waits(&progress, "it is blind"), !goes, "{progress:?}");
+        assert_eq!(shop.sent().len(), usize::from(goes));
+    }
 }
 
 #[test]

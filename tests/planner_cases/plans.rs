@@ -393,6 +393,15 @@ fn a_promotion_takes_every_bound_of_the_test_off_the_winner() {
     );
     assert_eq!(switches(&drafted), [("1000".to_owned(), Status::Paused)]);
 
+    // What somebody moves before the bound is lifted wins.
+    let expected = |key: &str| {
+        let action = drafted.actions.iter().find(|a| a.key == key).expect("it is planned");
+        action.expects.iter().map(|e| (e.aspect, e.value.clone())).collect::<Vec<_>>()
+    };
+    let end = midnight(30).seconds().to_string();
+    assert_eq!(expected("unbound.1"), [(Aspect::EndTime, end)]);
+    assert_eq!(expected("uncap"), [(Aspect::SpendCap, "900000".to_owned())]);
+
     // What somebody added to the winner keeps its end.
     let trees = (&source, Some(&built));
     let drafted = wish(PlanKind::Shift, &at, &policy(false), trees, |w| w.made = &[]).unwrap();

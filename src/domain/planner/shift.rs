@@ -4,7 +4,7 @@ use super::{Draft, DraftPlan, Refusal, Wish, budget::Budgets, untouched};
 use crate::domain::{
     AdSet, Moment, Status, Tree,
     climb::Test,
-    plan::{Aspect, Op, Target},
+    plan::{Aspect, ObjectKind, Op, Target},
 };
 use crate::planted::{Bug, bug};
 
@@ -103,19 +103,25 @@ impl Wish<'_> {
         let bounded =
             |s: &AdSet| s.end_time.is_some() && self.made.contains(&s.id) && !bug(Bug::BoundsStay);
         for (i, set) in built.adsets.iter().enumerate().filter(|(_, s)| bounded(s)) {
+            // An end that somebody has moved since is theirs.
+            let end = set.end_time.map(|end| {
+                let value = end.seconds().to_string();
+                Self::expect(&set.id, ObjectKind::AdSet, Aspect::EndTime, &value)
+            });
             actions.push(Draft {
                 key: format!("unbound.{}", i.saturating_add(1)),
                 op: Op::SetEndTime { object: Target::from(&set.id), to: None },
-                expects: Vec::new(),
+                expects: end.into_iter().collect(),
                 not_before: None,
                 reason: "the winner runs on; its test end date goes".to_owned(),
             });
         }
-        if built.campaign.spend_cap.is_some() {
+        if let Some(cap) = built.campaign.spend_cap {
+            let (id, value) = (&built.campaign.id, cap.minor().to_string());
             actions.push(Draft {
                 key: "uncap".to_owned(),
-                op: Op::SetSpendCap { object: Target::from(&built.campaign.id), to: None },
-                expects: Vec::new(),
+                op: Op::SetSpendCap { object: Target::from(id), to: None },
+                expects: vec![Self::expect(id, ObjectKind::Campaign, Aspect::SpendCap, &value)],
                 not_before: None,
                 reason: "the winner runs on; its test spend cap goes".to_owned(),
             });

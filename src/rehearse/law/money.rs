@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::{
-        books::Books,
-        witness::{Leaving, Witness},
-    },
+    super::witness::{Leaving, Witness},
     Finding, order,
 };
 use crate::{
@@ -18,14 +15,18 @@ use crate::{
 /// A clock further off than this makes days and deadlines doubtful, in milliseconds.
 const MOST_SKEW_MS: i64 = 120_000;
 
-/// Sum of the daily budgets that are on, in minor units, of what open climbs manage and of all we ever made.
-fn daily(books: &Books, world: &[Standing]) -> i64 {
+/// Sum of the daily budgets that are on, in minor units, of what open climbs manage and of all we ever made, unless a
+/// person has turned it on again after its climb.
+fn daily(witness: &Witness, world: &[Standing]) -> i64 {
+    let (books, people) = (&witness.books, &witness.people);
     let open = books.climbs.values().filter(|c| c.state.is_open());
     let managed: BTreeSet<String> = open
         .flat_map(|c| challenger_of(c).into_iter().chain([c.incumbent.clone()]))
         .map(|id| id.to_string())
         .collect();
-    let ours = |c: &&Standing| managed.contains(&c.id) || books.maker_of(&c.id).is_some();
+    let theirs = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
+    let made = |id: &str| books.maker_of(id).is_some() && !theirs(id);
+    let ours = |c: &&Standing| managed.contains(&c.id) || made(&c.id);
     let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
     on.filter(ours).map(|c| daily_of(world, c)).sum()
 }
@@ -149,7 +150,7 @@ fn unbound(witness: &Witness, leaving: Leaving<'_>, total: i64) -> Option<Findin
 
 /// Judges what a request has changed.
 pub fn applied(witness: &mut Witness, now: Moment, before: &[Standing], after: &[Standing]) {
-    let (was, is) = (daily(&witness.books, before), daily(&witness.books, after));
+    let (was, is) = (daily(witness, before), daily(witness, after));
     let cap = witness.mandate.daily_cap_minor;
     if is > was && is > cap {
         witness.accuse("daily_budgets_stay_within_the_limit", format!("{was} -> {is} over {cap}"));
