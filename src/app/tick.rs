@@ -269,7 +269,13 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                 }
                 // One climb that cannot be planned for must not stop the pass for all others.
                 Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
-                    done.alarms.push(format!("{}: no {} plan: {e}", climb.id, kind.as_str()));
+                    let what = format!("no {} plan: {e}", kind.as_str());
+                    // A winner that cannot be promoted is no emergency: a person resumes or aborts. Whatever lowers is
+                    // tried again every day.
+                    if *kind == PlanKind::Shift && matches!(e, AppError::Plan(_)) {
+                        climb = hold(desk, climb, &what).await?;
+                    }
+                    done.alarms.push(format!("{}: {what}", climb.id));
                 }
                 Err(e) => return Err(e),
             },
@@ -277,6 +283,20 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
             Effect::OpenNext { .. } | Effect::Note { .. } => {}
         }
     }
+    Ok(climb)
+}
+
+/// Puts a climb on hold until a person resumes or aborts it.
+async fn hold<S: Store, R, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    climb: Climb,
+    why: &str,
+) -> Result<Climb> {
+    let (now, state) = (desk.clock.now(), climb.state.as_str());
+    let climb = Climb { held: Some(why.to_owned()), ..climb };
+    let body = json!({ "climb": climb.id, "state": state, "held": why });
+    let link = journal::audit(now, "climb_moved", desk.actor, body);
+    desk.store.commit(vec![Record::Climb(climb_row(&climb, now)), link]).await?;
     Ok(climb)
 }
 

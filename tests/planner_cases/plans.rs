@@ -511,6 +511,16 @@ fn a_test_over_an_incumbent_that_somebody_emptied_still_ends() {
 }
 
 #[test]
+fn a_winner_that_somebody_emptied_is_not_promoted() {
+    let source = tree(1_000, Some(5_000), &[1], 1, true);
+    let mut built = tree(500_000, None, &[5_000], 1, true);
+    built.adsets.clear();
+    let at = judged(test(10_000, 5_000, 5_000), Verdict::Promote);
+    let refused = plan(PlanKind::Shift, &at, &policy(true), &source, Some(&built));
+    assert_eq!(refused, Err(Refusal::NoBudget("500000".to_owned())));
+}
+
+#[test]
 fn a_placement_taken_back_stops_before_the_old_campaign_starts_if_that_is_off() {
     let built = tree(500_000, Some(5_000), &[1], 1, true);
     for on in [false, true] {

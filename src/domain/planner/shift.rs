@@ -20,6 +20,9 @@ impl Wish<'_> {
         // A loser that somebody emptied has nothing to cut.
         let held = self.source.daily_budget().filter(|has| has.is_positive());
         let mut loser = held.map(|has| Ok((has, Budgets::of(self.source)?))).transpose()?;
+        // A promoted winner without a budget would leave the line dark.
+        let has = built.daily_budget_when_on().filter(|has| has.is_positive());
+        has.ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
         let mut winner_budgets = Budgets::of(built)?;
         let bp = self.policy.shifting.step_bp;
         // From where the winner stands now: an earlier shift may have ended on the way.
