@@ -93,7 +93,7 @@ async fn dispatch(args: &Args, out: &output::Output) -> Ended {
         Command::Approve(approve) => approve::run(args, approve, true, out).await,
         Command::Reject(reject) => approve::run(args, reject, false, out).await,
         Command::Apply => apply::run(args, out).await,
-        Command::Run => run::run(args, out).await,
+        Command::Run => Box::pin(run::run(args, out)).await,
         Command::Tick(tick) => tick::run(args, tick, out).await,
         Command::Climb(climb) => climb::run(args, climb, out).await,
         Command::Stop(stop) => stop::stop(args, stop, out).await,
