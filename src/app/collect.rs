@@ -57,8 +57,7 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
     let now = desk.clock.now();
     let zone = pass.account.zone.clone();
     let Some(source) = pass.tree(&climb.incumbent) else { return Ok(None) };
-    let challenger_id = challenger_of(climb);
-    let built = challenger_id.as_ref().and_then(|id| pass.tree(id));
+    let built = climb.challenger().and_then(|id| pass.tree(id));
     let seen = pass.sight.seen(desk.policy, &zone, climb);
     let today = zone.day_of(now);
     let parity = match (&climb.state, built) {
@@ -153,8 +152,7 @@ impl Sight {
         let measure = Measure::of(policy.ladder.clone(), climb);
         let settle_ms = policy.compare.settle_ms;
         let facts = Facts { rows: &self.rows, reads: &self.reads, zone, settle_ms };
-        let challenger = challenger_of(climb);
-        let days = facts.days(self.window, &climb.incumbent, challenger.as_ref(), &measure);
+        let days = facts.days(self.window, &climb.incumbent, climb.challenger(), &measure);
         Seen { days, read: self.reads.iter().map(|r| r.fetched_at).max() }
     }
 }
@@ -165,16 +163,8 @@ pub(crate) fn is_complete(reads: &[CoverageRow], zone: &Zone, settle_ms: i64, da
     reads.iter().any(|r| r.range.contains(day) && r.fetched_at >= settled)
 }
 
-/// The re-created campaign of a climb, once there is one.
-pub fn challenger_of(climb: &Climb) -> Option<CampaignId> {
-    match &climb.state {
-        crate::domain::climb::State::Cloning { challenger, .. } => challenger.clone(),
-        state => state.test().map(|t| t.challenger.clone()),
-    }
-}
-
 fn other_test(climbs: &[Climb], own: &Climb) -> Option<String> {
-    let busy = |c: &&Climb| c.id != own.id && (challenger_of(c).is_some() || c.pending.is_some());
+    let busy = |c: &&Climb| c.id != own.id && (c.challenger().is_some() || c.pending.is_some());
     climbs.iter().find(busy).map(|c| c.id.to_string())
 }
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    app::{Result, collect::challenger_of, lines::climb_of},
+    app::{Result, facts},
     domain::{
-        CampaignId, Fields, Moment, Tree,
+        Fields, Moment, Tree,
         parity::{ParityReport, compare_ads, compare_adsets, compare_campaigns},
     },
     ports::{MetaRead, Store, store::IntentRow},
@@ -55,14 +55,7 @@ impl Drift {
 
 /// Compares every campaign of an unfinished climb with its stored snapshot.
 pub async fn drift<S: Store, R: MetaRead>(store: &S, meta: &R) -> Result<Drift> {
-    let mut managed: Vec<CampaignId> = Vec::new();
-    for row in store.climbs(true).await? {
-        let climb = climb_of(&row)?;
-        managed.extend(challenger_of(&climb));
-        managed.push(climb.incumbent);
-    }
-    managed.sort();
-    managed.dedup();
+    let managed = facts::managed(store).await?;
     if managed.is_empty() {
         return Ok(Drift { campaigns: 0, changes: Vec::new(), gone: Vec::new() });
     }

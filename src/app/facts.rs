@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::planted::{Bug, bug};
 use crate::{
-    app::{Desk, Result, collect::challenger_of, lines::climb_of},
+    app::{Desk, Result, lines::climb_of},
     domain::{
         CampaignId, DAY_MS, Day, DayRange, Moment, ObjectId, OpKey, Status, Tree, Zone,
-        climb::{Climb, State},
+        climb::Climb,
         guard::{
             Movement,
             exposure::{self, Pot, Timeline},
@@ -78,18 +78,10 @@ pub async fn managed<S: Store>(store: &S) -> Result<Vec<CampaignId>> {
     Ok(managed_by(&open))
 }
 
-/// The campaigns these climbs manage, each once: what `limits.max_daily_spend` is about. What a stuck climb may have
-/// turned on in the incumbent's stead counts.
+/// The campaigns these climbs manage, each once: what `limits.max_daily_spend` is about.
 pub fn managed_by(climbs: &[Climb]) -> Vec<CampaignId> {
-    let arms = climbs.iter().flat_map(|climb| {
-        let other = match &climb.state {
-            State::Stuck { placed, .. } => placed.as_ref().map(|p| p.campaign.clone()),
-            _ => challenger_of(climb),
-        };
-        other.into_iter().chain([climb.incumbent.clone()])
-    });
-    let managed: BTreeSet<CampaignId> = arms.collect();
-    managed.into_iter().collect()
+    let managed: BTreeSet<&CampaignId> = climbs.iter().flat_map(Climb::campaigns).collect();
+    managed.into_iter().cloned().collect()
 }
 
 /// The managed campaigns as they are now, and the one a write is about.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{Desk, Result, collect::challenger_of, journal, propose::climb_row},
+    app::{Desk, Result, journal, propose::climb_row},
     domain::{
         CampaignId, ClimbId, LineId, Moment, Status, Tree,
         climb::{Climb, Memory},
@@ -32,8 +32,7 @@ pub async fn open_climbs<S: Store, R: MetaRead, C: Clock>(
     let mut batch = Vec::new();
     for tree in trees.iter().filter(|t| t.campaign.status == Status::Active) {
         let id = &tree.campaign.id;
-        let taken =
-            climbs.iter().any(|c| c.incumbent == *id || challenger_of(c).as_ref() == Some(id));
+        let taken = climbs.iter().any(|c| c.incumbent == *id || c.challenger() == Some(id));
         // A campaign of our own that no climb knows is a leftover, never a new line.
         let ours = tree.campaign.name.contains(&format!("[{}:", desk.policy.marker_prefix));
         if taken || ours || !refusals(tree, desk.policy).is_empty() {

@@ -91,7 +91,7 @@ pub async fn draft<S: Store, R: MetaRead, C: Clock>(
         hint: "it can no longer be read; was it deleted?",
     };
     let source = find(&climb.incumbent).ok_or_else(missing)?;
-    let challenger = crate::app::collect::challenger_of(climb);
+    let challenger = climb.challenger();
     let made = match kind {
         PlanKind::Shift => stand_down::made(desk.store, climb, ObjectKind::AdSet).await?,
         _ => Vec::new(),
@@ -102,7 +102,7 @@ pub async fn draft<S: Store, R: MetaRead, C: Clock>(
         climb,
         policy: desk.policy,
         source,
-        challenger: challenger.as_ref().and_then(find),
+        challenger: challenger.and_then(find),
         made: &made,
         install,
         min_spend_cap: basis.account.min_spend_cap,

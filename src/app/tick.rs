@@ -2,6 +2,8 @@
 //!
 //! A pass can be cut off anywhere and simply run again: everything it needs is in the store.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::{
@@ -269,11 +271,12 @@ async fn file_plans<S: Store, R: MetaRead, C: Clock>(
                 }
                 // One climb that cannot be planned for must not stop the pass for all others.
                 Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
-                    let what = format!("no {} plan: {e}", kind.as_str());
+                    let mut what = format!("no {} plan: {e}", kind.as_str());
                     // A winner that cannot be promoted is no emergency: a person resumes or aborts. Whatever lowers is
                     // tried again every day.
                     if *kind == PlanKind::Shift && matches!(e, AppError::Plan(_)) {
                         climb = hold(desk, climb, &what).await?;
+                        let _ = write!(what, "; `rungwise climb resume {}` tries again", climb.id);
                     }
                     done.alarms.push(format!("{}: {what}", climb.id));
                 }
@@ -373,7 +376,7 @@ where
         let mut door = Door {
             writer: hands.writer,
             switch: hands.switch,
-            no_raises: Some("this pass could not read the account"),
+            no_raises: Some("this pass could not read everything"),
             alarms: Vec::new(),
         };
         match apply::apply(desk, &mut door, &row).await {

@@ -317,6 +317,25 @@ pub struct Climb {
     pub memory: Memory,
 }
 
+impl Climb {
+    /// The re-created campaign, once there is one.
+    pub fn challenger(&self) -> Option<&CampaignId> {
+        match &self.state {
+            State::Cloning { challenger, .. } => challenger.as_ref(),
+            state => state.test().map(|t| &t.challenger),
+        }
+    }
+    /// The campaigns it manages: the incumbent, the challenger, and what a stuck one may have turned on in the
+    /// incumbent's stead.
+    pub fn campaigns(&self) -> impl Iterator<Item = &CampaignId> {
+        let placed = match &self.state {
+            State::Stuck { placed, .. } => placed.as_ref().map(|p| &p.campaign),
+            _ => self.challenger(),
+        };
+        placed.into_iter().chain([&self.incumbent])
+    }
+}
+
 /// What the daily decision found out, as far as the machine needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]

@@ -12,22 +12,28 @@ use rungwise::{
     },
     domain::HOUR_MS,
     ports::{Clock as _, Store as _, TransportError},
+    sandbox::Sandbox,
 };
 
 use super::support::{Agent, Wire, shop};
 
 const MINUTE: i64 = 60_000;
 
-#[tokio::test]
-async fn in_24_hours_of_silence_nothing_is_decided_and_one_probe_goes_out_in_five_minutes() {
-    let world = shop(60);
+/// An agent, and the switch that takes its line down.
+async fn behind_a_line(world: &Sandbox) -> (Agent, Arc<AtomicBool>) {
     let down = Arc::new(AtomicBool::new(false));
     let is_down = Arc::clone(&down);
-    let wire = Wire::with(&world, move |_| {
+    let wire = Wire::with(world, move |_| {
         let lost = || Err(TransportError::Lost("timed out".to_owned()));
         is_down.load(Ordering::SeqCst).then(lost)
     });
-    let agent = Agent::new(wire).await;
+    (Agent::new(wire).await, down)
+}
+
+#[tokio::test]
+async fn in_24_hours_of_silence_nothing_is_decided_and_one_probe_goes_out_in_five_minutes() {
+    let world = shop(60);
+    let (agent, down) = behind_a_line(&world).await;
     let pass = async || {
         let hands = agent.parts.hands();
         tick(agent.parts.desk("agent"), hands.as_ref(), Scope { decide: true }).await.is_ok()
@@ -65,13 +71,7 @@ async fn in_24_hours_of_silence_nothing_is_decided_and_one_probe_goes_out_in_fiv
 #[tokio::test]
 async fn an_account_that_has_changed_stays_changed_until_it_is_read_again() {
     let world = shop(5);
-    let down = Arc::new(AtomicBool::new(false));
-    let is_down = Arc::clone(&down);
-    let wire = Wire::with(&world, move |_| {
-        let lost = || Err(TransportError::Lost("timed out".to_owned()));
-        is_down.load(Ordering::SeqCst).then(lost)
-    });
-    let agent = Agent::new(wire).await;
+    let (agent, down) = behind_a_line(&world).await;
     let pull = async || {
         world.advance_to(world.clock().now().plus(HOUR_MS));
         let _ = pull::pull(agent.parts.desk("agent"), None).await;

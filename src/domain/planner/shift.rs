@@ -17,27 +17,25 @@ impl Wish<'_> {
         // The verdict stands: people need not be kept apart any longer, and the study must not hold the winner.
         let mut actions: Vec<Draft> =
             test.study.as_ref().map(Self::end_study).into_iter().collect();
-        // A loser that somebody emptied has nothing to cut.
-        let held = self.source.daily_budget().filter(|has| has.is_positive());
+        // A loser that is off, or that somebody emptied, has nothing to cut.
+        let runs = self.source.campaign.status == Status::Active;
+        let held = self.source.daily_budget().filter(|has| runs && has.is_positive());
         let mut loser = held.map(|has| Ok((has, Budgets::of(self.source)?))).transpose()?;
-        // A promoted winner without a budget would leave the line dark.
-        let has = built.daily_budget_when_on().filter(|has| has.is_positive());
-        has.ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
+        // From where the winner stands now: an earlier shift may have ended on the way. One without a budget would leave
+        // the line dark.
+        let winner = built.daily_budget_when_on().filter(|has| has.is_positive());
+        let winner = winner.ok_or_else(|| Refusal::NoBudget(built.campaign.id.to_string()))?;
+        let winner = winner.min(test.run_rate);
         let mut winner_budgets = Budgets::of(built)?;
         let bp = self.policy.shifting.step_bp;
-        // From where the winner stands now: an earlier shift may have ended on the way.
-        let winner = built.daily_budget_when_on().unwrap_or(test.challenger_budget);
-        let winner = winner.min(test.run_rate);
         let ramp = self.ramp(winner, test.run_rate)?;
         let first_cut = test.run_rate.checked_sub(winner).map_err(|_| Refusal::Range)?;
-        let runs = self.source.campaign.status == Status::Active;
         // The loser is cut to what the winner leaves of the run-rate before the winner's bounds go: no single write can
         // do both, and a death between the two must not leave more than the run-rate running for ever. Where they share
         // the run-rate already, the bounds go first, and a death leaves no line dark.
         if ramp.is_empty() {
             actions.extend(self.pause_loser(None));
         } else if let Some((has, budgets)) = &mut loser
-            && runs
             && first_cut.is_positive()
             && first_cut < *has
         {
@@ -51,20 +49,14 @@ impl Wish<'_> {
                 let key = format!("raise.{n}");
                 winner_budgets.step(&key, built, step.to, bp, Some(step.at), &mut actions)?;
             }
-            if bug(Bug::ShiftWithoutCut) && left.is_positive() {
-                // The loser keeps what it has.
+            if !left.is_positive() {
+                actions.extend(self.pause_loser(Some(step.at)));
             } else if let Some((has, budgets)) = &mut loser
-                && runs
-                && left.is_positive()
+                && !bug(Bug::ShiftWithoutCut)
             {
                 // What a person has taken from the loser meanwhile is not given back.
-                let left = left.min(*has);
-                let key = format!("cut.{n}");
+                let (key, left) = (format!("cut.{n}"), left.min(*has));
                 budgets.step(&key, self.source, left, bp, Some(step.at), &mut actions)?;
-            } else if left.is_positive() {
-                // Off, or emptied by somebody: it is put away with the last step.
-            } else {
-                actions.extend(self.pause_loser(Some(step.at)));
             }
             let key = format!("raise.{n}");
             winner_budgets.step(&key, built, step.to, bp, Some(step.at), &mut actions)?;

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
+        CampaignId,
+        climb::Climb,
         plan::{PlanKind, Template},
         write_log::WriteStatus,
     },
@@ -205,22 +207,10 @@ pub fn leftovers(world: &[Standing], books: &Books, people: &People) -> Vec<Find
 
 /// What we turned on belongs to a climb, once everything has come to rest.
 pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Finding> {
-    let carried: BTreeSet<String> = books
-        .climbs
-        .values()
-        .flat_map(|c| {
-            let challenger = crate::app::collect::challenger_of(c).map(|id| id.to_string());
-            let placed = match &c.state {
-                crate::domain::climb::State::Stuck { placed, .. } => {
-                    placed.as_ref().map(|p| p.campaign.to_string())
-                }
-                _ => None,
-            };
-            challenger.into_iter().chain(placed).chain([c.incumbent.to_string()])
-        })
-        .collect();
+    let carried: BTreeSet<&str> =
+        books.climbs.values().flat_map(Climb::campaigns).map(CampaignId::as_str).collect();
     let ours = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
-    ours.filter(|o| marked(&o.name).is_some() && !carried.contains(&o.id))
+    ours.filter(|o| marked(&o.name).is_some() && !carried.contains(o.id.as_str()))
         .filter(|o| !people.made.contains_key(&o.id))
         // They turned it on, or gave one of their own our marker.
         .filter(|o| {

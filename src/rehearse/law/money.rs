@@ -7,8 +7,11 @@ use super::{
     Finding, order,
 };
 use crate::{
-    app::collect::challenger_of,
-    domain::{DAY_MS, Day, HOUR_MS, Moment, Zone, climb::State, plan::PlanKind},
+    domain::{
+        CampaignId, DAY_MS, Day, HOUR_MS, Moment, Zone,
+        climb::{Climb, State},
+        plan::PlanKind,
+    },
     sandbox::{LedgerDay, Standing},
 };
 
@@ -20,13 +23,10 @@ const MOST_SKEW_MS: i64 = 120_000;
 fn daily(witness: &Witness, world: &[Standing]) -> i64 {
     let (books, people) = (&witness.books, &witness.people);
     let open = books.climbs.values().filter(|c| c.state.is_open());
-    let managed: BTreeSet<String> = open
-        .flat_map(|c| challenger_of(c).into_iter().chain([c.incumbent.clone()]))
-        .map(|id| id.to_string())
-        .collect();
+    let managed: BTreeSet<&str> = open.flat_map(Climb::campaigns).map(CampaignId::as_str).collect();
     let theirs = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
     let made = |id: &str| books.maker_of(id).is_some() && !theirs(id);
-    let ours = |c: &&Standing| managed.contains(&c.id) || made(&c.id);
+    let ours = |c: &&Standing| managed.contains(c.id.as_str()) || made(&c.id);
     let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
     on.filter(ours).map(|c| daily_of(world, c)).sum()
 }
@@ -45,11 +45,11 @@ pub fn people_lowered(witness: &mut Witness, before: &[Standing], after: &[Stand
     let open = witness.books.climbs.values().filter(|c| c.state.is_open());
     let lowered: Vec<(String, i64)> = open
         .filter_map(|climb| {
-            let challenger = challenger_of(climb);
+            let challenger = climb.challenger();
             let arm = |o: &&Standing| {
                 o.kind == "campaign"
                     && (o.id == climb.incumbent.as_str()
-                        || challenger.as_ref().is_some_and(|id| o.id == id.as_str()))
+                        || challenger.is_some_and(|id| o.id == id.as_str()))
             };
             let of = |world: &[Standing], on: bool| -> i64 {
                 let arms = world.iter().filter(arm).filter(|c| c.is_on() == on);
