@@ -20,7 +20,7 @@ pub(super) type Ended<T> = Result<T, String>;
 fn runtime() -> Runtime {
     // Own I/O is not needed: the world is in process, and the database has threads of its own.
     Builder::new_current_thread()
-        .enable_all()
+        .enable_time()
         .build()
         .expect("a runtime needs nothing that can fail")
 }
