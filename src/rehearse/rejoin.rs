@@ -134,9 +134,11 @@ fn notes(books: &Books) -> BTreeMap<&str, Value> {
     for note in moves.filter_map(|(_, note)| note.as_object_mut()) {
         note.remove("worst");
     }
-    // How far back the log is read matters only to a breaker that would open, which is told of in the same note.
+    // How far back the log is read matters only to a breaker that would open, which is told of in the same note; that a
+    // person closed it after a death, only to refusals before, of which a life without that death has none.
     if let Some(breaker) = notes.get_mut("breaker").and_then(Value::as_object_mut) {
         breaker.remove("clean");
+        breaker.remove("closed");
     }
     notes
 }
