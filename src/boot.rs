@@ -9,6 +9,7 @@ pub mod login;
 mod restore;
 pub mod seal;
 
+pub use crate::daemon::{hold::HOLD_FILE, stop::STOP_FILE};
 pub use history::{BACKUPS, History, anchor_file, prove};
 pub use restore::{RESTORED, Restored, restore};
 

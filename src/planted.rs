@@ -155,6 +155,11 @@ bugs! {
     StuckRunsOn,
     /// a person's duplicate of our object is put away
     SweepTakesForeign,
+    // A restored history
+    /// plans that were open in an old copy are carried out when it is put back
+    PlansSurviveRestore,
+    /// the keys of lost writes are used again after a restore
+    KeysSurviveRestore,
     // The record
     /// links do not name the hash before them
     LinkWithoutPrevious,

@@ -3,7 +3,7 @@
 use rungwise::domain::{
     CampaignId, ClimbId, Day, LineId, Moment, Money, ObjectId,
     climb::{
-        Built, Climb, Command, Effect, Event, Failure, Memory, Pending, PlanOutcome, Route,
+        Built, Climb, Command, Effect, Event, Failure, Memory, Pending, Placed, PlanOutcome, Route,
         RouteKind, State, Step, Test, Verdict,
     },
     plan::{PlanHash, PlanKind},
@@ -305,6 +305,15 @@ fn a_plan_is_asked_for_where_none_waits_and_never_a_second_time() {
 }
 
 #[test]
+fn a_climb_that_is_to_wait_stays_as_it_is_and_asks_for_nothing() {
+    for state in states() {
+        let at = climb(state);
+        let (same, effects) = at.on(&decided(Step::Wait));
+        assert_eq!((same, effects), (at.clone(), vec![]), "{}", at.state.as_str());
+    }
+}
+
+#[test]
 fn a_proposal_is_dropped_when_its_gate_closes_unless_a_plan_waits_for_an_answer() {
     let proposed = State::Proposed { route: route(RouteKind::Climb) };
     let (next, _) = climb(proposed.clone()).on(&decided(Step::Close));
@@ -540,13 +549,39 @@ fn undoing_is_tried_six_times_and_only_a_failure_is_a_try() {
             (at, _) = on(&at, PlanOutcome::Expired);
             assert_eq!((at.undo_failures, &at.state), (failures, &state));
         }
-        let (stuck, effects) = on(&at, PlanOutcome::Failed);
-        assert!(matches!(stuck.state, State::Stuck { .. }), "{kind:?}: {:?}", stuck.state);
-        assert_eq!((proposals(&effects), alarms(&effects)), (vec![], 1));
+        for sixth in [PlanOutcome::Failed, PlanOutcome::Stale] {
+            let (stuck, effects) = on(&at, sixth);
+            assert!(matches!(stuck.state, State::Stuck { .. }), "{kind:?}: {:?}", stuck.state);
+            assert_eq!((proposals(&effects), alarms(&effects)), (vec![], 1));
+        }
         let (done, _) = on(&at, PlanOutcome::Done);
         assert_eq!(done.undo_failures, 0, "what went well is no longer counted");
         let (refused, _) = on(&at, PlanOutcome::Rejected);
         assert_eq!(refused.undo_failures, at.undo_failures);
+    }
+}
+
+#[test]
+fn a_stuck_climb_names_the_campaign_that_may_carry_the_line_and_no_other() {
+    for (kind, handed_over, carries) in [
+        (RouteKind::Climb, false, false),
+        (RouteKind::Climb, true, true),
+        (RouteKind::TestedPlacement, false, false),
+        (RouteKind::TestedPlacement, true, true),
+        (RouteKind::Placement, false, true),
+        (RouteKind::Placement, true, true),
+    ] {
+        let judged = State::Judged { test: test(kind), verdict: Verdict::Aborted };
+        for state in [judged, cloning(kind)] {
+            let at = Climb { handed_over, undo_failures: 5, ..climb(state) };
+            let (stuck, _) = at.on(&ended(PlanKind::Revert, PlanOutcome::Failed, Built::default()));
+            let State::Stuck { placed, .. } = &stuck.state else { panic!("{:?}", stuck.state) };
+            let campaign = CampaignId::new("2").expect("digits");
+            let named = Placed { campaign, rung: "initiate_checkout".to_owned() };
+            assert_eq!(*placed, carries.then_some(named), "{kind:?}, {handed_over}");
+            let ids: Vec<&str> = stuck.campaigns().map(CampaignId::as_str).collect();
+            assert_eq!(ids, if carries { vec!["2", "1"] } else { vec!["1"] });
+        }
     }
 }
 
@@ -634,6 +669,20 @@ fn a_state_is_called_in_output_what_it_is_called_in_storage() {
         assert_eq!(serde_json::to_value(parsed).expect("json"), outcome);
     }
     assert_eq!(PlanOutcome::parse("withdrawn"), None);
+}
+
+#[test]
+fn a_test_runs_from_its_activation_to_its_closing_and_its_campaign_is_the_challenger() {
+    for state in states() {
+        let word = state.as_str();
+        let runs = matches!(word, "warming" | "comparing" | "probation" | "judged" | "shifting");
+        let challenger = state.test().map(|t| t.challenger.as_str());
+        assert_eq!(challenger, runs.then_some("2"), "{word}");
+        let built = matches!(state, State::Cloning { challenger: Some(_), .. });
+        let at = climb(state.clone());
+        let challenger = at.challenger().map(CampaignId::as_str);
+        assert_eq!(challenger, (runs || built).then_some("2"), "{word}");
+    }
 }
 
 #[test]

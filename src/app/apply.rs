@@ -14,7 +14,7 @@ use crate::{
     app::{
         Desk, Result,
         facts::{self, Effect},
-        journal, standing,
+        journal, restored, standing,
     },
     domain::{
         CampaignId, Moment, ObjectId, Tree, Zone,
@@ -71,6 +71,9 @@ where
     K: StopSwitch,
 {
     let intents = desk.store.intents(Some(&row.hash)).await?;
+    if let Some(why) = restored::voids(desk.store, &row.hash).await? {
+        return give_up(desk, row, intents, PlanOutcome::Stale, why).await;
+    }
     let mut approvals = desk.store.approvals(&row.hash).await?;
     if bug(Bug::ApprovalUsedTwice) && approvals.is_empty() {
         for earlier in desk.store.plans(false, u32::MAX).await? {
@@ -94,13 +97,9 @@ where
             let why = format!("not approved until {}", row.expires);
             return end(desk, row, PlanOutcome::Expired, why, Bindings::new()).await;
         }
+        // A no on the way.
         Err(e @ NotApproved::Rejected { .. }) => {
-            // A no on the way: nothing more is sent, and what was sent is known before the plan ends.
-            if let Some(open) = intents.iter().find(|i| standing::is_in_doubt(i)) {
-                return Ok(Progress::Waiting(format!("{e}; write {} is in doubt", open.op_key)));
-            }
-            let made = intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
-            return end(desk, row, PlanOutcome::Rejected, e.to_string(), made).await;
+            return give_up(desk, row, intents, PlanOutcome::Rejected, e.to_string()).await;
         }
         Err(e) => return Err(e.into()),
     };
@@ -123,6 +122,21 @@ where
         Some(Halt::Wait(why)) => Ok(Progress::Waiting(why)),
         Some(Halt::End(outcome, why)) => end(desk, row, outcome, why, bindings).await,
     }
+}
+
+/// Ends a plan that may have begun: nothing more is sent, and what was sent is known before it ends.
+async fn give_up<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    row: &PlanRow,
+    intents: Vec<IntentRow>,
+    outcome: PlanOutcome,
+    why: String,
+) -> Result<Progress> {
+    if let Some(open) = intents.iter().find(|i| standing::is_in_doubt(i)) {
+        return Ok(Progress::Waiting(format!("{why}; write {} is in doubt", open.op_key)));
+    }
+    let made = intents.into_iter().filter_map(|i| Some((i.action, i.object?))).collect();
+    end(desk, row, outcome, why, made).await
 }
 
 async fn end<S: Store, R: MetaRead, C: Clock>(

@@ -23,6 +23,7 @@ pub mod propose;
 pub mod pull;
 pub mod reconcile;
 pub mod replay;
+pub mod restored;
 pub mod series;
 pub mod site;
 pub mod stand_down;

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::{
-    app::{Desk, Result, journal, stand_down},
+    app::{Desk, Result, journal, restored, stand_down},
     domain::{
-        AccountInfo, AdSetId, DecisionId, Moment, Tree,
+        AccountInfo, AdSetId, CampaignId, DecisionId, Moment, ObjectId, Status, Tree,
         climb::{Climb, Event, Pending},
-        plan::{Action, ObjectKind, Plan, PlanKind, op_key},
+        plan::{Action, Aspect, ObjectKind, Plan, PlanKind, op_key},
         planner::{DraftPlan, Wish},
     },
     ports::{
@@ -42,7 +42,7 @@ pub async fn propose<S: Store, R: MetaRead, C: Clock>(
     kind: PlanKind,
     basis: Basis<'_>,
 ) -> Result<(Climb, PlanRow)> {
-    let install = desk.store.install_id().await?;
+    let install = restored::installation(desk.store).await?;
     let now = desk.clock.now();
     let (plan, _) = draft(desk, climb, kind, basis, &install, now).await?;
     let bytes = plan.bytes();
@@ -75,6 +75,19 @@ pub async fn propose<S: Store, R: MetaRead, C: Clock>(
     Ok((next, row))
 }
 
+/// Plans that can do without the challenger once it is gone.
+const fn takes_back(kind: PlanKind) -> bool {
+    matches!(kind, PlanKind::End | PlanKind::Revert | PlanKind::CleanUp)
+}
+
+/// True for a campaign that was archived or deleted, as Meta itself says: what cannot be read may be too new.
+async fn is_gone<S, R: MetaRead, C>(desk: Desk<'_, S, R, C>, id: &CampaignId) -> Result<bool> {
+    let found = desk.meta.aspects(ObjectKind::Campaign, &ObjectId::from(id)).await?;
+    let status = found.as_ref().and_then(|aspects| aspects.get(&Aspect::Status));
+    let away = [Status::Archived.as_str(), Status::Deleted.as_str()];
+    Ok(status.is_some_and(|status| away.contains(&status.as_str())))
+}
+
 /// Works a plan out without filing it.
 pub async fn draft<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -92,6 +105,17 @@ pub async fn draft<S: Store, R: MetaRead, C: Clock>(
     };
     let source = find(&climb.incumbent).ok_or_else(missing)?;
     let challenger = climb.challenger();
+    if let Some(id) = challenger.filter(|id| find(id).is_none())
+        && takes_back(kind)
+        && !is_gone(desk, id).await?
+    {
+        let hint = "it cannot be read right now; the next day tries again";
+        return Err(crate::app::AppError::Missing {
+            what: "challenger",
+            name: id.to_string(),
+            hint,
+        });
+    }
     let made = match kind {
         PlanKind::Shift => stand_down::made(desk.store, climb, ObjectKind::AdSet).await?,
         _ => Vec::new(),

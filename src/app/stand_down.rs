@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::planted::{Bug, bug};
 use crate::{
-    app::{Desk, Result, commands, journal, lines::climb_of},
+    app::{Desk, Result, commands, journal, lines::climb_of, restored},
     domain::{
         CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, ObjectId, Status, Tree,
         climb::{Climb, Command, Placed, RouteKind, State},
@@ -91,7 +91,7 @@ pub async fn lower<S: Store, R: MetaRead, C: Clock>(
     if tries >= MAX_UNDO {
         return Ok(None);
     }
-    let (now, install) = (desk.clock.now(), desk.store.install_id().await?);
+    let (now, install) = (desk.clock.now(), restored::installation(desk.store).await?);
     let attempt = u32::try_from(tries).unwrap_or(u32::MAX);
     let currency = desk.store.account(desk.meta.account_id()).await?.map(|a| a.currency);
     let zero = Money::zero(currency.unwrap_or_else(|| "USD".parse().expect("a currency code")));

@@ -42,6 +42,11 @@ fn note(id: &ObjectId) -> String {
     format!("adopted:{id}")
 }
 
+/// True for a stranger that a person took as known.
+pub async fn is_adopted<S: Store>(store: &S, id: &ObjectId) -> Result<bool> {
+    Ok(store.note(&note(id)).await?.is_some())
+}
+
 /// The key of the marker in a name.
 fn key_in<'n>(name: &'n str, opening: &str) -> Option<&'n str> {
     let (_, rest) = name.rsplit_once(opening)?;
@@ -61,7 +66,7 @@ pub async fn strangers<S: Store, R: MetaRead, C: Clock>(
         for object in desk.meta.find_marked(kind, &opening).await? {
             let Some(key) = key_in(&object.name, &opening) else { continue };
             let gone = matches!(object.status.as_str(), "ARCHIVED" | "DELETED");
-            if gone || known.contains(key) || desk.store.note(&note(&object.id)).await?.is_some() {
+            if gone || known.contains(key) || is_adopted(desk.store, &object.id).await? {
                 continue;
             }
             let op_key = key.to_owned();

@@ -11,9 +11,10 @@ use crate::{
     app::{
         Desk, Result,
         commands::plan_row,
-        journal,
+        journal, restored,
         stand_down::{Lowering, last, lower, switched},
         standing::is_in_doubt,
+        strangers,
         views::plan_of,
     },
     domain::{
@@ -49,10 +50,11 @@ pub async fn sweep<S: Store, R: MetaRead, C: Clock>(
         return Ok(());
     }
     let intents = desk.store.intents(None).await?;
-    // Nothing was ever created: nothing can be left over.
-    if intents.iter().any(|i| i.creates.is_some()) {
+    // Nothing was ever created: nothing can be left over. A restored history cannot know.
+    let restored = restored::ever(desk.store).await?;
+    if restored || intents.iter().any(|i| i.creates.is_some()) {
         let prefix = format!("[{}:", desk.policy.marker_prefix);
-        let studies = intents.iter().any(|i| i.creates == Some(ObjectKind::Study));
+        let studies = restored || intents.iter().any(|i| i.creates == Some(ObjectKind::Study));
         for kind in KINDS.into_iter().filter(|k| studies || *k != ObjectKind::Study) {
             for found in desk.meta.find_marked(kind, &prefix).await? {
                 one(desk, &found, &prefix, &intents, now, alarms).await?;
@@ -88,6 +90,9 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     let key = key_in(&found.name, prefix);
     let write = intents.iter().find(|i| key.as_ref() == Some(&i.op_key));
     let Some(write) = write else {
+        if strangers::is_adopted(desk.store, &found.id).await? {
+            return Ok(());
+        }
         return strange(desk, found, "nothing here knows it", now, alarms).await;
     };
     // What is in doubt is looked for by reconciliation, and adopted there.

@@ -16,7 +16,7 @@ use crate::{
         hands_off, journal, learning, lines,
         propose::{self, Basis, climb_row},
         pull::{self, Pulled},
-        reconcile, site, stand_down, standing, sweep, views, watch,
+        reconcile, restored, site, stand_down, standing, sweep, views, watch,
     },
     domain::{
         CampaignId, DecisionId, Moment, Money, Status,
@@ -403,10 +403,12 @@ async fn expire<S: Store, R: MetaRead, C: Clock>(
             continue;
         }
         let refused = desk.store.approvals(&row.hash).await?.into_iter().any(|a| !a.granted);
-        let outcome = match (refused, now > row.expires) {
-            (true, _) => PlanOutcome::Rejected,
-            (false, true) => PlanOutcome::Expired,
-            (false, false) => continue,
+        let void = restored::voids(desk.store, &row.hash).await?.is_some();
+        let outcome = match (refused, void, now > row.expires) {
+            (true, ..) => PlanOutcome::Rejected,
+            (false, true, _) => PlanOutcome::Stale,
+            (false, false, true) => PlanOutcome::Expired,
+            (false, false, false) => continue,
         };
         let why = outcome.as_str().to_owned();
         let end = crate::ports::store::EndRow { outcome: why.clone(), why: why.clone(), at: now };
@@ -605,7 +607,7 @@ async fn test_of<S: Store, R: MetaRead, C: Clock>(
         trees: &pulled.trees,
         token_expires: None,
     };
-    let install = desk.store.install_id().await?;
+    let install = restored::installation(desk.store).await?;
     let drafted = propose::draft(desk, &climb, PlanKind::Activate, basis, &install, now).await;
     match drafted {
         Ok((_, drafted)) => {

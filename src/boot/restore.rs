@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{BootError, anchor_file, history::prove};
 use crate::{
+    app::restored,
     config::AccountConfig,
     daemon::{AgentLock, hold::Hold},
     domain::Moment,
@@ -63,12 +64,15 @@ pub async fn restore(
     let hold: Arc<dyn AgentHold> = Arc::new(lock);
     let store = SqliteStore::open(dir, &account.id, Access::Agent(hold)).await?;
     let known = crate::ports::Store::head(&store).await?;
+    // Its directory says nothing elsewhere; the head says which copy it was.
+    let name = from.file_name().map(|n| n.to_string_lossy());
     let body = json!({
-        "by": by, "time": now.rfc3339(), "from": from.display().to_string(), "restored_head": known.seq,
+        "by": by, "time": now.rfc3339(), "from": name, "restored_head": known.seq,
         "lost_head": lost.as_ref().map(|h| h.seq), "lost_hash": lost.as_ref().map(|h| h.hash.to_string()),
     });
     let body = body.to_string().into_bytes();
-    store.commit(vec![Record::Audit { at: now, kind: "restored".to_owned(), body }]).await?;
+    let link = Record::Audit { at: now, kind: "restored".to_owned(), body };
+    store.commit(vec![restored::record(&store, now).await?, link]).await?;
     prove(&store, key, now).await.map_err(|e| refused(store.path(), &e.to_string()))?;
     anchor_file(dir, key)?.append(&store.head().await?)?;
     Ok(Restored { backup, lost: lost.map(|h| h.seq), store })

@@ -104,6 +104,15 @@ mod tests {
         [Started, Succeeded, Refused, OutcomeUnknown, FoundApplied, FoundAbsent];
 
     #[test]
+    fn an_entry_is_read_back_from_the_word_it_is_stored_and_shown_by() {
+        for entry in ALL {
+            assert_eq!(Entry::parse(entry.as_str()), Some(entry));
+            assert_eq!(serde_json::to_value(entry).unwrap(), entry.as_str());
+        }
+        assert_eq!(Entry::parse("begun"), None);
+    }
+
+    #[test]
     fn a_start_without_an_end_is_in_doubt() {
         assert_eq!(WriteStatus::fold([Started]), Ok(WriteStatus::InDoubt));
         assert_eq!(WriteStatus::fold([Started, OutcomeUnknown]), Ok(WriteStatus::InDoubt));

@@ -6,7 +6,7 @@
 //! compares the truth of the rehearsal world with what became durable; it takes no word of the agent for anything.
 //!
 //! Reading order: [`tripwire`] (where a life ends), `wire` (the border that is watched), [`books`], [`witness`] and
-//! [`law`] (what must hold), `stage` (world and agent), `trouble` (what goes wrong), `steering` (what people want), then the two rehearsals.
+//! [`law`] (what must hold), `stage` (world and agent), `trouble` and `old_backup` (what goes wrong), `steering` (what people want), then the two rehearsals.
 
 pub mod books;
 mod checks;
@@ -15,6 +15,7 @@ mod cores;
 pub mod coverage;
 pub mod crashes;
 pub mod law;
+mod old_backup;
 mod reference;
 mod rejoin;
 mod stage;

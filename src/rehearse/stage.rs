@@ -19,17 +19,19 @@ use super::{
 };
 use crate::{
     app::{
-        AppError, commands, standing,
+        AppError, commands, restored, standing,
         tick::{Scope, tick},
     },
-    boot::{AnyClock, AnyTransport, BootError, Parts, Role, open_store},
+    boot::{
+        self, AnyClock, AnyTransport, BootError, HOLD_FILE, Parts, Role, STOP_FILE, open_store,
+    },
     config::{self, AccountConfig},
     domain::{
         ClimbId, Moment,
         climb::Command,
         policy::{BudgetMode, Mode},
     },
-    ports::{Clock as _, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
+    ports::{Clock as _, Record, StopSwitch, Store, StoreError, SystemClock, store::PlanRow},
     sandbox::{
         FaultMix, Lateness, Options, Sandbox, Scenario, Town, TownPlan, market::MarketParams,
     },
@@ -142,12 +144,16 @@ pub(super) struct Frozen {
     seen: checks::Seen,
 }
 
-/// The kill switch as a file, seen from outside.
+/// The kill switch and the hold as files of the directory, seen from outside.
 struct StopSeen(PathBuf);
 
 impl StopSwitch for StopSeen {
     fn stopped(&self) -> Option<String> {
-        self.0.exists().then(|| "the file is there".to_owned())
+        let there = |name: &&str| self.0.join(name).exists();
+        [STOP_FILE, HOLD_FILE]
+            .iter()
+            .find(|name| there(name))
+            .map(|name| format!("{name} is there"))
     }
 }
 
@@ -282,7 +288,7 @@ impl Stage {
         let mut witness = Witness::new(setting.seed, mandate(&world, &setting, &account));
         witness.blind = setting.lateness == Lateness::HeavyTail
             || setting.list_lag_ms > crate::app::reconcile::QUIET_MS;
-        let switch = Box::new(StopSeen(dir.0.join("STOP")));
+        let switch = Box::new(StopSeen(dir.0.clone()));
         let border = Border::new(world, mix, Arc::new(trip), witness, Coverage::default(), switch);
         let seen = checks::Seen::default();
         let mut stage = Self { border, setting, account, dir, parts: None, seen };
@@ -301,6 +307,10 @@ impl Stage {
             files: files_of(&self.dir.0)?,
             seen: self.seen.clone(),
         })
+    }
+    /// Where the agent keeps its files.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir.0
     }
     /// The time.
     pub(super) fn now(&self) -> Moment {
@@ -327,22 +337,53 @@ impl Stage {
         self.parts = None;
         self.border.life.fetch_add(1, Ordering::Relaxed);
         self.border.witness().died();
+        self.begin_life().await
+    }
+    /// Starts the agent on what is on disk.
+    pub(super) async fn begin_life(&mut self) -> Result<(), RehearsalError> {
         // The dead agent's last commit ends before the next life begins; only then does counting start.
         let store = self.open().await?;
         self.border.trip.revive();
         self.assemble(store)
     }
+    /// Stops the agent and puts an old copy in the place of its database; gives what the restore recorded.
+    pub(super) async fn restore(&mut self, from: &Path) -> Result<Vec<Record>, RehearsalError> {
+        self.parts = None;
+        self.border.life.fetch_add(1, Ordering::Relaxed);
+        let now = self.now();
+        let restored = self.unlocked(async || {
+            boot::restore(&self.dir.0, from, &self.account, None, PERSON, now).await
+        });
+        let store = restored.await?.store;
+        let noted = restored::record(&store, now).await?;
+        store.close().await;
+        Ok(vec![noted])
+    }
     /// Opens the database; whoever was cut off in a commit keeps the lock until that commit is through.
     async fn open(&self) -> Result<SqliteStore, RehearsalError> {
+        self.unlocked(async || open_store(&self.dir.0, &self.account, Role::Agent).await).await
+    }
+    /// Tries until nobody holds the lock.
+    async fn unlocked<T>(
+        &self,
+        act: impl AsyncFn() -> Result<T, BootError>,
+    ) -> Result<T, RehearsalError> {
         let mut looks = 0;
         loop {
-            match open_store(&self.dir.0, &self.account, Role::Agent).await {
+            match act().await {
                 Err(BootError::Store(StoreError::Locked { .. })) if looks < LOCK_LOOKS => {
                     looks += 1;
                     SystemClock.wait_until(SystemClock.now().plus(1)).await;
                 }
                 other => return Ok(other?),
             }
+        }
+    }
+    /// A person turns the kill switch off. Who is held after a restore is let go when that was looked at.
+    pub(super) fn go_again(&self) {
+        let switch = &self.parts().switch;
+        if switch.held().is_none() {
+            let _ = switch.start();
         }
     }
     /// One pass; a death on the way drops it where it stands.
@@ -469,7 +510,7 @@ impl Frozen {
         put_files(&dir.0, &self.files)?;
         let mut witness = self.witness.clone();
         witness.died();
-        let switch = Box::new(StopSeen(dir.0.join("STOP")));
+        let switch = Box::new(StopSeen(dir.0.clone()));
         let border = Border::new(
             self.world.fork(),
             self.mix.fork(),

@@ -154,7 +154,7 @@ impl Nemesis {
         border.skew_ms.store(0, Relaxed);
         border.break_disk(DiskTrouble::Full, 0);
         border.freeze_in(-1);
-        let _ = stage.parts().switch.start();
+        stage.go_again();
         self.lasting = Lasting::default();
     }
 
@@ -170,7 +170,7 @@ impl Nemesis {
             border.world.set_account_status(1);
         }
         if ends(&mut self.lasting.stopped) {
-            let _ = stage.parts().switch.start();
+            stage.go_again();
         }
         if ends(&mut self.lasting.skew) {
             border.skew_ms.store(0, Relaxed);

@@ -9,6 +9,7 @@ use super::{
     Coverage, RehearsalError, Violation, checks,
     cores::on_cores,
     coverage,
+    old_backup::OldBackup,
     stage::{Passed, Setting, Stage},
     steering::{self, Steering},
     tripwire::Tripwire,
@@ -273,11 +274,20 @@ async fn story(seed: u64, weeks: u32, classes: Classes) -> Result<Lived, Rehears
     if classes.has(Class::Wire) {
         stage.border.mix.aim(coverage::focus(seed));
     }
-    let mut life =
-        Life { stage, dice, nemesis, steering, passes: 0, last_decided: i64::MIN, spoken: false };
+    let mut life = Life {
+        stage,
+        dice,
+        nemesis,
+        steering,
+        old_backup: OldBackup::new(seed),
+        passes: 0,
+        last_decided: i64::MIN,
+        spoken: false,
+    };
     let end = life.stage.now().plus(i64::from(weeks).saturating_mul(7 * DAY_MS));
     let mut waited = HOUR_MS;
     while life.stage.now() < end.plus(-QUIET_HOURS * HOUR_MS) {
+        life.old_backup().await?;
         life.nemesis.strike(&mut life.stage, waited).await?;
         life.pass().await?;
         if !life.stage.border.witness().is_content() {
@@ -296,6 +306,7 @@ struct Life {
     dice: Pcg64Mcg,
     nemesis: Nemesis,
     steering: Steering,
+    old_backup: Option<OldBackup>,
     passes: u64,
     last_decided: i64,
     /// Somebody has asked for something since the last pass.
@@ -370,6 +381,18 @@ impl Life {
         checks::after_pass(&mut self.stage).await
     }
 
+    /// The database is lost and an old copy put back; whoever did it looks at what is unknown then.
+    async fn old_backup(&mut self) -> Result<(), RehearsalError> {
+        let Some(old) = &mut self.old_backup else { return Ok(()) };
+        if self.stage.parts().switch.held().is_some() {
+            if old.looks() && !self.nemesis.nobody_answers() {
+                self.stage.settle_restore(|| old.puts_away()).await?;
+            }
+            return Ok(());
+        }
+        old.between_passes(&mut self.stage).await
+    }
+
     async fn people_answer(&mut self) -> Result<(), RehearsalError> {
         // An autonomous agent whose autonomy was taken back waits for people as well.
         let writes = matches!(self.stage.setting.mode, Mode::Supervised | Mode::Autonomous);
@@ -428,6 +451,9 @@ impl Life {
     /// Nothing goes wrong any more: everything has to come to rest, and a restart must change nothing.
     async fn quiet(&mut self) -> Result<(), RehearsalError> {
         self.nemesis.calm(&mut self.stage);
+        if self.stage.parts().switch.held().is_some() {
+            self.stage.settle_restore(|| false).await?;
+        }
         self.stage.lift().await?;
         let border = std::sync::Arc::clone(&self.stage.border);
         for round in 0..12_i64 {

@@ -136,6 +136,8 @@ pub struct Witness {
     pub lowered: BTreeMap<String, i64>,
     /// When our writes raised the budget of an object.
     pub raised: BTreeMap<String, Vec<Moment>>,
+    /// Keys of writes that only a history which is lost has planned.
+    pub lost: BTreeSet<String>,
     /// Some faults make a second, paused object of one write possible: reads that lag for longer than is waited for.
     pub blind: bool,
 }
@@ -179,6 +181,29 @@ impl Witness {
     /// The process died: what it was permitted to send, it can no longer send.
     pub fn died(&mut self) {
         self.permits.clear();
+    }
+
+    /// The history is again what it was when this witness was copied; `later` has seen what came of it since. What was
+    /// found and what people did stays known; what this history does not know was not done by it.
+    pub fn goes_back(&mut self, later: Self) {
+        let planned = |books: &Books| -> BTreeSet<String> {
+            let actions = books.plans.values().flat_map(|p| &p.plan.actions);
+            actions.map(|a| a.op_key.to_string()).collect()
+        };
+        let known = planned(&self.books);
+        self.lost = later.lost;
+        self.lost.extend(planned(&later.books).difference(&known).cloned());
+        // What was in doubt when the copy was made may have been carried out.
+        let begun = |key: &String| self.books.writes.contains_key(key);
+        let made: Vec<_> = later.made.into_iter().filter(|(_, key)| begun(key)).collect();
+        let happened: Vec<_> = later.happened.into_iter().filter(begun).collect();
+        self.ours.extend(made.iter().map(|(id, _)| id.clone()));
+        self.made.extend(made);
+        self.happened.extend(happened);
+        self.permits.clear();
+        (self.story, self.violations, self.people) = (later.story, later.violations, later.people);
+        (self.mandate, self.skew_ms, self.blind) = (later.mandate, later.skew_ms, later.blind);
+        self.lowered = later.lowered;
     }
 
     /// Somebody else changed the account.

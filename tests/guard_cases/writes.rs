@@ -227,6 +227,46 @@ fn a_yes_that_was_not_used_in_time_is_none_and_a_plan_begun_in_time_is_finished(
 }
 
 #[test]
+fn a_yes_to_one_plan_is_none_to_another() {
+    let other = Shop::new(PlanKind::Shift, vec![budget("b", 4_800)]).row;
+    let shop = Shop::new(PlanKind::Shift, vec![budget("a", 4_900)]);
+    {
+        let mut held = shop.store.held();
+        held.approvals[0].plan = other.hash.clone();
+        held.plans.push(other);
+    }
+    assert!(waits(&shop.pass(), "nobody has approved it yet"));
+    assert_eq!(shop.sent(), Vec::<String>::new());
+}
+
+/// Never thrown, but an hour passes whenever it is asked.
+struct SlowSwitch(Arc<Ticks>);
+
+impl StopSwitch for SlowSwitch {
+    fn stopped(&self) -> Option<String> {
+        self.0.advance(HOUR_MS);
+        None
+    }
+}
+
+#[test]
+fn a_plan_that_expires_between_the_yes_and_its_first_write_sends_nothing() {
+    let pass = |ms| {
+        let writes = vec![budget("a", 4_900), budget("b", 4_800)];
+        let shop = Shop::with(PlanKind::Shift, writes, |plan| plan.expires = NOON.plus(ms));
+        let (progress, _) = shop.pass_with(&SlowSwitch(Arc::clone(&shop.ticks)));
+        (shop, progress)
+    };
+    let (shop, progress) = pass(HOUR_MS);
+    assert_eq!(progress, Progress::Done(Bindings::new()), "begun at the last moment");
+    assert_eq!(shop.sent(), ["Ka", "Kb"]);
+    let (shop, progress) = pass(HOUR_MS - 1);
+    assert!(waits(&progress, "expired before its first write"), "{progress:?}");
+    assert!(ended(&shop.pass(), PlanOutcome::Expired, "not approved"));
+    assert_eq!((shop.sent(), shop.entries()), (vec![], vec![]));
+}
+
+#[test]
 fn a_pass_that_may_not_raise_lowers_all_the_same() {
     for (to, goes) in [(4_900, true), (5_100, false)] {
         let shop = Shop::new(PlanKind::Shift, vec![budget("a", to)]);
@@ -531,7 +571,11 @@ fn a_promise_is_kept_when_a_read_shows_it_and_a_removal_also_when_nothing_is_the
 #[test]
 fn nothing_is_armed_that_is_not_listed_started_and_told_in_the_same_commit() {
     let write = budget("a", 4_900);
-    let shop = Shop::new(PlanKind::Shift, vec![write.clone(), budget("b", 4_800)]);
+    let (name, campaign, spend_over) = ("Bound".to_owned(), campaign("20"), eur(90_000));
+    let op = Op::CreatePauseRule { name, campaign, spend_over };
+    let create = Action { op, ..budget("rule", 4_700) };
+    let all = vec![write.clone(), budget("b", 4_800), create.clone()];
+    let shop = Shop::new(PlanKind::Shift, all);
     shop.store.held().free = true;
     let yes = shop.store.held().approvals.clone();
     let approved = ApprovedPlan::new(&shop.row.bytes, &shop.row.hash, &yes, 1, NOON, false);
@@ -582,4 +626,6 @@ fn nothing_is_armed_that_is_not_listed_started_and_told_in_the_same_commit() {
     );
     let log = shop.store.held().intents[0].entries.iter().map(|(_, e)| *e).collect::<Vec<_>>();
     assert_eq!(WriteStatus::fold(log), Ok(WriteStatus::InDoubt));
+    let armed = ask(&create, whole(&create)).expect("an authorised creation");
+    assert_eq!(armed.creates(), Some(ObjectKind::Rule));
 }

@@ -9,7 +9,7 @@ use rungwise::domain::{
     policy::{Isolation, Policy},
 };
 
-use super::{NOW, ad_sets, climb, eur, plan, play, policy, route, test, tree};
+use super::{NOW, ad_sets, climb, eur, found, plan, play, policy, route, test, tree, with_fields};
 
 const KINDS: [RouteKind; 3] = [RouteKind::Climb, RouteKind::TestedPlacement, RouteKind::Placement];
 
@@ -375,6 +375,31 @@ fn without_isolation_there_is_no_study_and_no_wait() {
 }
 
 #[test]
+fn what_an_activation_switches_on_is_no_edit_and_what_is_switched_in_the_incumbent_is_one() {
+    // Meta tells of switches among the other fields.
+    let switched = |tree: &Tree, word: &str| {
+        let mut tree = with_fields(tree.clone());
+        let sets = tree.adsets.iter_mut().map(|s| &mut s.fields);
+        for fields in sets.chain(tree.ads.iter_mut().map(|a| &mut a.fields)) {
+            fields.insert("status".to_owned(), word.into());
+        }
+        tree
+    };
+    let source = switched(&tree(1_000, Some(10_000), &[1, 1], 1, true), "ACTIVE");
+    let built = switched(&tree(500_000, Some(10_000), &[1, 1], 1, false), "PAUSED");
+    let at = cloning(RouteKind::Climb, &built);
+    let drafted = plan(PlanKind::Activate, &at, &policy(false), &source, Some(&built)).unwrap();
+    let unedited = |source: &Tree, built: &Tree| {
+        let trees = [source.clone(), built.clone()];
+        let all = drafted.actions.iter().flat_map(|a| &a.expects);
+        let mut whole = all.filter(|e| matches!(e.aspect, Aspect::Tree | Aspect::Content));
+        whole.all(|e| found(e, &trees).as_ref() == Some(&e.value))
+    };
+    assert!(unedited(&source, &built) && unedited(&source, &switched(&built, "ACTIVE")));
+    assert!(!unedited(&switched(&source, "PAUSED"), &built));
+}
+
+#[test]
 fn a_promotion_takes_every_bound_of_the_test_off_the_winner() {
     let source = tree(1_000, Some(10_000), &[1], 1, true);
     let mut built = tree(500_000, Some(10_000), &[1, 1, 1], 1, true);
@@ -532,6 +557,22 @@ fn a_placement_taken_back_stops_before_the_old_campaign_starts_if_that_is_off() 
         let mut wanted = vec![("500000".to_owned(), Status::Paused)];
         wanted.extend((!on).then(|| ("1000".to_owned(), Status::Active)));
         assert_eq!(switches(&drafted), wanted);
+    }
+}
+
+#[test]
+fn what_goes_back_says_why_in_its_title() {
+    let built = tree(500_000, Some(5_000), &[1], 1, true);
+    let source = tree(1_000, Some(5_000), &[1], 1, false);
+    let mut placed = test(5_000, 5_000, 5_000);
+    placed.route = route(RouteKind::Placement);
+    for (at, why) in [
+        (cloning(RouteKind::Placement, &built), "the placement did not come about"),
+        (judged(placed, Verdict::Stay), "the placement did not prove itself"),
+        (judged(test(5_000, 5_000, 5_000), Verdict::Aborted), "the promotion was broken off"),
+    ] {
+        let drafted = plan(PlanKind::Revert, &at, &policy(false), &source, Some(&built)).unwrap();
+        assert_eq!(drafted.title, format!("Go back to add_to_cart: {why}"));
     }
 }
 

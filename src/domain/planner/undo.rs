@@ -16,9 +16,9 @@ const AWAY: &str = "a leftover of our own that never spent anything";
 impl Wish<'_> {
     pub(super) fn end_plan(&self) -> Result<DraftPlan, Refusal> {
         let test = self.test()?;
-        let built = self.built()?;
-        let mut actions: Vec<Draft> =
-            Self::pause("challenger", built, OFF_TEST).into_iter().collect();
+        // A challenger that is gone spends nothing.
+        let off = self.challenger.and_then(|built| Self::pause("challenger", built, OFF_TEST));
+        let mut actions: Vec<Draft> = off.into_iter().collect();
         if bug(Bug::ChallengerRunsOn) {
             actions.clear();
         }
@@ -61,7 +61,6 @@ impl Wish<'_> {
         let mut back = Self::switch("incumbent", on, ObjectKind::Campaign, Status::Active, ON_OLD);
         back.expects.extend(budget_expectations(self.source));
         back.expects.push(untouched(self.source, Aspect::Tree));
-        // A challenger that is gone spends nothing.
         let off = self.challenger.and_then(|built| Self::pause("placed", built, OFF_PLACED));
         let mut actions: Vec<Draft> = off.into_iter().collect();
         // At once: in between nothing of the line is on.
@@ -94,12 +93,11 @@ impl Wish<'_> {
     }
 
     pub(super) fn clean_up_plan(&self) -> Result<DraftPlan, Refusal> {
-        let built = self.built()?;
-        let target = Target::from(&built.campaign.id);
         let mut actions = Vec::new();
-        if built.campaign.status == Status::Active {
+        let built = self.challenger.map(|built| &built.campaign);
+        if let Some(on) = built.filter(|built| built.status == Status::Active) {
             // An activation that failed at its very end may have left it on.
-            let on = target.clone();
+            let on = Target::from(&on.id);
             actions.push(Self::switch("off", on, ObjectKind::Campaign, Status::Paused, OFF_TEST));
         }
         if let State::Cloning { rule, study, .. } = &self.climb.state {
@@ -111,8 +109,11 @@ impl Wish<'_> {
             Some(whole) => self.give_back(whole, &mut actions)?,
             None => self.now,
         };
-        let away = Self::switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY);
-        actions.push(away);
+        let away = |id| {
+            let target = Target::from(id);
+            Self::switch("leftover", target, ObjectKind::Campaign, Status::Archived, AWAY)
+        };
+        actions.extend(built.map(|built| away(&built.id)));
         Ok(DraftPlan {
             title: "Archive the challenger that was never turned on".to_owned(),
             money: self.no_money("an archived campaign can be read but not turned on again")?,

@@ -116,7 +116,8 @@ fn planned(witness: &mut Witness, row: &PlanRow) {
     let others = witness.books.plans.iter().filter(|(hash, _)| *hash != row.hash.as_str());
     let mut others = others.flat_map(|(_, p)| &p.plan.actions).map(|a| a.op_key.as_str());
     let again = || others.find(|key| keys.binary_search(key).is_ok());
-    if let Some(key) = twice.or_else(again).map(str::to_owned) {
+    let lost = || keys.iter().copied().find(|key| witness.lost.contains(*key));
+    if let Some(key) = twice.or_else(again).or_else(lost).map(str::to_owned) {
         let what = format!("{key} of {} plan {}", row.kind.as_str(), row.hash);
         witness.accuse("an_op_key_belongs_to_one_action", what);
     }
