@@ -109,6 +109,11 @@ pub async fn demote<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, why: &str) -
     Ok(desk.store.commit(demotion(desk, why).await?).await?)
 }
 
+/// The note that autonomy was taken.
+pub fn taken(at: Moment, why: &str) -> Record {
+    note(DEMOTED, &Taken { at, why: why.to_owned() })
+}
+
 /// The records of a demotion, for the commit of what caused it; none when autonomy was taken before.
 async fn demotion<S: Store, R, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -118,10 +123,9 @@ async fn demotion<S: Store, R, C: Clock>(
         return Ok(Vec::new());
     }
     let at = desk.clock.now();
-    let taken = Taken { at, why: why.to_owned() };
     let link = journal::audit(at, "demoted", desk.actor, json!({ "why": why }));
     tracing::error!("autonomy is taken back: {why}");
-    Ok(vec![note(DEMOTED, &taken), link])
+    Ok(vec![taken(at, why), link])
 }
 
 /// Gives back what guard rails took: autonomy, the breaker, the hold after a shock.

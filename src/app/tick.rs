@@ -486,8 +486,9 @@ async fn after_plan<S: Store, R: MetaRead, C: Clock>(
     let Some((mut climb, mut effects)) = ended_event(desk, row, outcome, built, now).await? else {
         return Ok(());
     };
-    if outcome == PlanOutcome::Stale && climb.state.test().is_some() {
-        // Somebody else's edit: nothing more is planned until a person returns the climb.
+    let void = restored::voids(desk.store, &row.hash).await?.is_some();
+    if outcome == PlanOutcome::Stale && (void || climb.state.test().is_some()) {
+        // Somebody else's edit, or a history that is lost: nothing more is planned until a person returns the climb.
         climb.held = Some(why.to_owned());
         effects.retain(|e| !matches!(e, Effect::Propose { .. }));
         effects.push(Effect::Alarm {

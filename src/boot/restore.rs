@@ -72,7 +72,9 @@ pub async fn restore(
     });
     let body = body.to_string().into_bytes();
     let link = Record::Audit { at: now, kind: "restored".to_owned(), body };
-    store.commit(vec![restored::record(&store, now).await?, link]).await?;
+    let mut batch = restored::records(&store, now).await?;
+    batch.push(link);
+    store.commit(batch).await?;
     prove(&store, key, now).await.map_err(|e| refused(store.path(), &e.to_string()))?;
     anchor_file(dir, key)?.append(&store.head().await?)?;
     Ok(Restored { backup, lost: lost.map(|h| h.seq), store })

@@ -106,7 +106,7 @@ impl Stage {
     /// A person looks at what the restored history does not know, and lets the agent go. What cannot be read now is
     /// looked at another time.
     pub(super) async fn settle_restore(
-        &self,
+        &mut self,
         mut puts_away: impl FnMut() -> bool,
     ) -> Result<(), RehearsalError> {
         let parts = self.parts();
@@ -120,6 +120,7 @@ impl Stage {
             }
         }
         let _ = parts.switch.start();
+        self.put_together_anew();
         self.border.happened("restore_settled", "by a person");
         Ok(())
     }

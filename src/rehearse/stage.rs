@@ -355,9 +355,9 @@ impl Stage {
             boot::restore(&self.dir.0, from, &self.account, None, PERSON, now).await
         });
         let store = restored.await?.store;
-        let noted = restored::record(&store, now).await?;
+        let noted = restored::records(&store, now).await?;
         store.close().await;
-        Ok(vec![noted])
+        Ok(noted)
     }
     /// Opens the database; whoever was cut off in a commit keeps the lock until that commit is through.
     async fn open(&self) -> Result<SqliteStore, RehearsalError> {
@@ -385,6 +385,10 @@ impl Stage {
         if switch.held().is_none() {
             let _ = switch.start();
         }
+    }
+    /// What the daemon does once it is no longer held.
+    pub(super) fn put_together_anew(&mut self) {
+        self.parts = self.parts.take().map(|parts| parts.armed(&self.account));
     }
     /// One pass; a death on the way drops it where it stands.
     pub(super) async fn pass(&mut self, decide: bool) -> Passed {
