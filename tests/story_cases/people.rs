@@ -308,3 +308,28 @@ async fn a_split_test_that_meta_does_not_turn_on_gives_the_incumbent_its_half_ba
     assert_eq!(ended.cut_from.map(Money::minor), Some(whole));
     assert_eq!(daily(&story), whole, "{}", story.tale());
 }
+
+#[tokio::test]
+async fn a_challenger_that_somebody_archived_keeps_no_climb_from_ending() {
+    for running in [false, true] {
+        let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+        let (climb, challenger) = built(&mut story).await;
+        if running {
+            story.until(15, 1, |c| matches!(c.state, State::Warming { .. })).await;
+        }
+        story.world.edit_as_person(challenger.as_str(), &[("status", "ARCHIVED")]).unwrap();
+        let sent = writes(&story);
+        story.command(&climb, Command::Abort).await;
+        for _ in 0..6 {
+            story.pass(true).await;
+            story.answer_all(true).await;
+            story.sleep_hours(6);
+        }
+        let state = story.climbs().await.into_iter().find(|c| c.id == climb.id).unwrap().state;
+        assert_eq!(state, State::Aborted, "running: {running}\n{}", story.tale());
+        // Nothing is written to what is gone; the rule that watched it goes with it.
+        let log = story.world.requests();
+        let later: Vec<_> = log.iter().filter(|e| !e.mutation.is_null()).skip(sent).collect();
+        assert!(later.iter().all(|e| !e.path.ends_with(challenger.as_str())), "{later:?}");
+    }
+}
