@@ -519,7 +519,7 @@ where
             let note = journal::audit(at, "write_verified", self.desk.actor, body);
             let op_key = action.op_key.clone();
             self.desk.store.commit(vec![Record::Verified { op_key, at }, note]).await?;
-            self.raced(action, &id, done_at).await?;
+            self.raced(action, &id).await?;
             return Ok(None);
         };
         if bug(Bug::NoReadBack) {
@@ -540,16 +540,9 @@ where
     }
 
     /// Meta offers no compare-and-set: did somebody else edit the object between our last look and our write?
-    async fn raced(
-        &mut self,
-        action: &Action,
-        id: &ObjectId,
-        done_at: Option<Moment>,
-    ) -> Result<()> {
+    async fn raced(&mut self, action: &Action, id: &ObjectId) -> Result<()> {
+        // Only what moves money has a movement.
         let Some(movement) = self.moves.take() else { return Ok(()) };
-        if !guard::moves_money(&action.op) || done_at.is_none() {
-            return Ok(());
-        }
         let since = movement.at.plus(-RACE_MS);
         let told = match self.desk.meta.activities(since).await {
             Ok(told) => told,
