@@ -371,6 +371,7 @@ impl<'a, S: Store> Run<'a, S> {
             policy: self.policy.clone(),
             incumbent,
             challenger: None,
+            challenger_gone: false,
             parity: None,
             days: seen.days,
             gates,

@@ -8,11 +8,12 @@ use crate::{
         facts::{self, managed_by},
     },
     domain::{
-        AccountId, AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment, Policy,
-        SeenRow, Tree, Zone,
+        AccountId, AccountInfo, CampaignId, Day, DayRange, EffectiveStatus, Ladder, Moment,
+        ObjectId, Policy, SeenRow, Status, Tree, Zone,
         climb::{Climb, Route},
         eligibility::{live_ads, live_adsets, refusals, rung_of},
         evidence::{ArmFacts, Cell, DayFacts, Evidence, GateFacts, ParityFacts, StudyFacts},
+        plan::{Aspect, ObjectKind},
         policy::Isolation,
         twin,
     },
@@ -66,6 +67,10 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         }
         _ => None,
     };
+    let challenger_gone = match climb.challenger().filter(|_| built.is_none()) {
+        Some(id) => is_gone(desk, id).await?,
+        None => false,
+    };
     let gates = GateFacts {
         account_status: pass.account.status,
         interference,
@@ -90,10 +95,22 @@ pub async fn evidence<S: Store, R: MetaRead, C: Clock>(
         policy: desk.policy.clone(),
         incumbent: arm_facts(source, desk),
         challenger: built.map(|tree| arm_facts(tree, desk)),
+        challenger_gone,
         parity,
         days: seen.days,
         gates,
     }))
+}
+
+/// True for a campaign that was archived or deleted, as Meta itself says: what cannot be read may be too new.
+pub(crate) async fn is_gone<S, R: MetaRead, C>(
+    desk: Desk<'_, S, R, C>,
+    id: &CampaignId,
+) -> Result<bool> {
+    let found = desk.meta.aspects(ObjectKind::Campaign, &ObjectId::from(id)).await?;
+    let status = found.as_ref().and_then(|aspects| aspects.get(&Aspect::Status));
+    let away = [Status::Archived.as_str(), Status::Deleted.as_str()];
+    Ok(status.is_some_and(|status| away.contains(&status.as_str())))
 }
 
 /// Compares two fresh reads over every field; None while one of them cannot be read.

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::{
-    app::{Desk, Result, journal, restored, stand_down},
+    app::{Desk, Result, collect, journal, restored, stand_down},
     domain::{
-        AccountInfo, AdSetId, CampaignId, DecisionId, Moment, ObjectId, Status, Tree,
+        AccountInfo, AdSetId, DecisionId, Moment, Tree,
         climb::{Climb, Event, Pending},
-        plan::{Action, Aspect, ObjectKind, Plan, PlanKind, op_key},
+        plan::{Action, ObjectKind, Plan, PlanKind, op_key},
         planner::{DraftPlan, Wish},
     },
     ports::{
@@ -80,14 +80,6 @@ const fn takes_back(kind: PlanKind) -> bool {
     matches!(kind, PlanKind::End | PlanKind::Revert | PlanKind::CleanUp)
 }
 
-/// True for a campaign that was archived or deleted, as Meta itself says: what cannot be read may be too new.
-async fn is_gone<S, R: MetaRead, C>(desk: Desk<'_, S, R, C>, id: &CampaignId) -> Result<bool> {
-    let found = desk.meta.aspects(ObjectKind::Campaign, &ObjectId::from(id)).await?;
-    let status = found.as_ref().and_then(|aspects| aspects.get(&Aspect::Status));
-    let away = [Status::Archived.as_str(), Status::Deleted.as_str()];
-    Ok(status.is_some_and(|status| away.contains(&status.as_str())))
-}
-
 /// Works a plan out without filing it.
 pub async fn draft<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
@@ -107,7 +99,7 @@ pub async fn draft<S: Store, R: MetaRead, C: Clock>(
     let challenger = climb.challenger();
     if let Some(id) = challenger.filter(|id| find(id).is_none())
         && takes_back(kind)
-        && !is_gone(desk, id).await?
+        && !collect::is_gone(desk, id).await?
     {
         let hint = "it cannot be read right now; the next day tries again";
         return Err(crate::app::AppError::Missing {

@@ -241,6 +241,10 @@ impl Work<'_> {
             self.conclude("the last plan for the challenger did not go through; it is put away");
             return Step::Unfit;
         }
+        if self.evidence.challenger_gone {
+            self.conclude("somebody archived or deleted the challenger; the attempt ends");
+            return Step::Unfit;
+        }
         let Some(arm) = &self.evidence.challenger else {
             return self.wait("the challenger cannot be read yet");
         };

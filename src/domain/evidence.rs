@@ -190,6 +190,9 @@ pub struct Evidence {
     pub incumbent: ArmFacts,
     /// The challenger, once it exists.
     pub challenger: Option<ArmFacts>,
+    /// Meta itself says that the challenger was archived or deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub challenger_gone: bool,
     /// How the challenger compares with the incumbent, while it is being built.
     pub parity: Option<ParityFacts>,
     /// Closed days, oldest first, without a hole.

@@ -184,6 +184,7 @@ pub(super) fn first_evidence(seen: &Observed<'_>, policy: &Policy, arm: Arm) -> 
         policy,
         incumbent,
         challenger: None,
+        challenger_gone: false,
         parity: None,
         days,
         gates: GateFacts {

@@ -100,6 +100,7 @@ pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence 
         policy: policy.clone(),
         incumbent: arm("1", "add_to_cart"),
         challenger: testing.then(|| arm("2", "initiate_checkout")),
+        challenger_gone: false,
         parity: None,
         days: facts.collect(),
         gates: GateFacts {
