@@ -21,24 +21,26 @@ pub(crate) fn policy() -> Policy {
     config::from_toml(caps, &[]).unwrap().policy
 }
 
+/// A day of an arm, a little better or worse than the one before.
+fn cell(i: i64, shift: u32) -> Cell {
+    let swing = u32::try_from((i * 7 + i64::from(shift)) % 5).unwrap();
+    let purchases = 1 + u32::from(swing > 2);
+    Cell {
+        spend_minor: 8_000 + i64::from(swing) * 150,
+        impressions: 9_000,
+        events: vec![90, 60, 14 + swing, 8 + swing, purchases],
+        within_one_day: purchases.min(1),
+        within_seven_days: purchases,
+        value_minor: i64::from(purchases) * 6_000,
+    }
+}
+
 /// A test in its fifth week, 120 days of history, eleven purchases a week and arm; `wobble` makes decisions differ.
 pub(crate) fn evidence(policy: &Policy, wobble: u32, testing: bool) -> Evidence {
     let first = Day::new(2026, 1, 1).unwrap();
     let (days, start) = (120_i64, 85_i64);
-    let cell = |i: i64, arm: u32| {
-        let swing = u32::try_from((i * 7 + i64::from(arm * 3 + wobble)) % 5).unwrap();
-        let purchases = 1 + u32::from(swing > 2);
-        Cell {
-            spend_minor: 8_000 + i64::from(swing) * 150,
-            impressions: 9_000,
-            events: vec![90, 60, 14 + swing, 8 + swing, purchases],
-            within_one_day: purchases.min(1),
-            within_seven_days: purchases,
-            value_minor: i64::from(purchases) * 6_000,
-        }
-    };
     let facts = (0..days).map(|i| {
-        let (a, b) = (cell(i, 0), cell(i, 1));
+        let (a, b) = (cell(i, wobble), cell(i, 3 + wobble));
         let challenger = testing.then(|| if i >= start { b } else { Cell::default() });
         let account = (a.spend_minor, a.macro_events());
         DayFacts { day: first.plus(i), complete: true, incumbent: a, challenger, account }
