@@ -89,7 +89,11 @@ fn deaths_break_nothing() {
     let every = asked::asked("RUNGWISE_DEATHS").unwrap_or(41);
     for seed in 1..=4 {
         match crashes(CrashPlan { seed, every, pairs: 0, whole: 10 }, |_, _| {}) {
-            Ok(report) => report.violations.iter().for_each(|found| broken(seed, found)),
+            Ok(report) => {
+                if let Some(found) = report.violations.first() {
+                    broken(seed, found);
+                }
+            }
             Err(why) => panic!("FOUND the_reference_climb_ends seed {seed}: {why}"),
         }
     }
