@@ -39,12 +39,13 @@ pub async fn ever<S: Store>(store: &S) -> Result<bool, StoreError> {
 
 /// What a restore at this moment leaves to know, for the commit that records it. Autonomy is taken until a person
 /// returns it: what was done since the copy can only be judged by somebody who looks.
-pub async fn records<S: Store>(store: &S, at: Moment) -> Result<Vec<Record>, StoreError> {
+pub async fn records<S: Store>(store: &S, at: Moment, by: &str) -> Result<Vec<Record>, StoreError> {
     let open = store.plans(true, u32::MAX).await?;
     let restored = Restored { at, void: open.into_iter().map(|row| row.hash).collect() };
     let value = serde_json::to_string(&restored).expect("a note has only text keys");
     let noted = Record::Note { key: NOTE.to_owned(), value };
-    Ok(vec![noted, standing::taken(at, "the history was restored from a backup")])
+    let [taken, told] = standing::taken(at, by, "the history was restored from a backup");
+    Ok(vec![noted, taken, told])
 }
 
 /// Why a plan may not be carried out any more, if a restore has voided it.

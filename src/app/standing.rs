@@ -109,9 +109,10 @@ pub async fn demote<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, why: &str) -
     Ok(desk.store.commit(demotion(desk, why).await?).await?)
 }
 
-/// The note that autonomy was taken.
-pub fn taken(at: Moment, why: &str) -> Record {
-    note(DEMOTED, &Taken { at, why: why.to_owned() })
+/// That autonomy is taken: the note and its audit link.
+pub fn taken(at: Moment, by: &str, why: &str) -> [Record; 2] {
+    let link = journal::audit(at, "demoted", by, json!({ "why": why }));
+    [note(DEMOTED, &Taken { at, why: why.to_owned() }), link]
 }
 
 /// The records of a demotion, for the commit of what caused it; none when autonomy was taken before.
@@ -123,9 +124,8 @@ async fn demotion<S: Store, R, C: Clock>(
         return Ok(Vec::new());
     }
     let at = desk.clock.now();
-    let link = journal::audit(at, "demoted", desk.actor, json!({ "why": why }));
     tracing::error!("autonomy is taken back: {why}");
-    Ok(vec![taken(at, why), link])
+    Ok(taken(at, desk.actor, why).into())
 }
 
 /// Gives back what guard rails took: autonomy, the breaker, the hold after a shock.

@@ -72,7 +72,7 @@ pub async fn restore(
     });
     let body = body.to_string().into_bytes();
     let link = Record::Audit { at: now, kind: "restored".to_owned(), body };
-    let mut batch = restored::records(&store, now).await?;
+    let mut batch = restored::records(&store, now, by).await?;
     batch.push(link);
     store.commit(batch).await?;
     prove(&store, key, now).await.map_err(|e| refused(store.path(), &e.to_string()))?;

@@ -355,7 +355,7 @@ impl Stage {
             boot::restore(&self.dir.0, from, &self.account, None, PERSON, now).await
         });
         let store = restored.await?.store;
-        let noted = restored::records(&store, now).await?;
+        let noted = restored::records(&store, now, PERSON).await?;
         store.close().await;
         Ok(noted)
     }
