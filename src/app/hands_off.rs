@@ -1,24 +1,48 @@
 //! Hands off what somebody else edited: the climb is held until a person returns it (`rungwise climb resume`).
 //!
 //! While a test runs, everything in both campaigns stays as it was when the test began, but for what our own plans set.
-//! The baseline is one digest per object, kept as a note; the door compares again before each write, see
-//! [`crate::domain::likeness`].
+//! The baseline is one digest per object and the end of each ad set, kept as a note; the door compares again before each
+//! write, see [`crate::domain::likeness`].
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, journal, lines::climb_of, propose::climb_row},
     domain::{
-        CampaignId, ClimbId, Status, Tree, Zone,
+        AdSetId, CampaignId, ClimbId, Moment, Status, Tree, Zone,
         climb::{Climb, Event, RouteKind, State, Step, Test},
         likeness::{Likeness, differences, likeness},
+        plan::Template,
     },
     ports::{Clock, MetaRead, Record, Store},
 };
 
 /// Differences named in one sentence, at most.
 const NAMED: usize = 4;
+
+/// A campaign as it was when it was last looked at.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Baseline {
+    objects: Likeness,
+    /// When each ad set ends. The likeness leaves ends out, because a promotion lifts those that bound the test.
+    ends: BTreeMap<AdSetId, Option<Moment>>,
+}
+
+impl Baseline {
+    fn of(tree: &Tree) -> Self {
+        let ends = tree.adsets.iter().map(|set| (set.id.clone(), set.end_time)).collect();
+        Self { objects: likeness(tree, true), ends }
+    }
+
+    fn note(&self, campaign: &CampaignId) -> Record {
+        let value = serde_json::to_string(self).expect("a baseline has only text keys");
+        Record::Note { key: baseline_key(campaign), value }
+    }
+}
 
 fn baseline_key(campaign: &CampaignId) -> String {
     format!("likeness:{campaign}")
@@ -68,13 +92,7 @@ pub async fn begin<S: Store, R, C>(
     let Some(test) = climb.state.test() else { return Ok(()) };
     let arms = [&climb.incumbent, &test.challenger];
     let found = trees.iter().filter(|t| arms.contains(&&t.campaign.id));
-    let records: Vec<Record> = found
-        .map(|tree| Record::Note {
-            key: baseline_key(&tree.campaign.id),
-            value: serde_json::to_string(&likeness(tree, true))
-                .expect("digests have only text keys"),
-        })
-        .collect();
+    let records = found.map(|tree| Baseline::of(tree).note(&tree.campaign.id)).collect();
     Ok(desk.store.commit(records).await?)
 }
 
@@ -106,18 +124,42 @@ async fn edited<S: Store, R: MetaRead, C: Clock>(
             told.push(format!("campaign {id} is gone or can no longer be read"));
             continue;
         };
-        let now = likeness(tree, true);
-        let key = baseline_key(id);
-        let before = desk.store.note(&key).await?;
-        let before = before.and_then(|text| serde_json::from_str::<Likeness>(&text).ok());
+        let now = Baseline::of(tree);
+        let before = desk.store.note(&baseline_key(id)).await?;
+        let before = before.and_then(|text| serde_json::from_str::<Baseline>(&text).ok());
         if before.as_ref() != Some(&now) {
-            let value = serde_json::to_string(&now).expect("digests have only text keys");
-            batch.push(Record::Note { key, value });
+            batch.push(now.note(id));
         }
-        told.extend(before.map(|before| differences(&before, &now)).unwrap_or_default());
+        let Some(before) = before else { continue };
+        told.extend(differences(&before.objects, &now.objects));
+        told.extend(ends_moved(desk, &before, &now).await?);
     }
     told.extend(money_changed(climb, test, trees));
     Ok(told)
+}
+
+/// Ad sets that got another end. What a plan of ours has set is left to the door: a read may lag behind it for a day.
+async fn ends_moved<S: Store, R, C>(
+    desk: Desk<'_, S, R, C>,
+    before: &Baseline,
+    now: &Baseline,
+) -> Result<Vec<String>> {
+    let moved =
+        |id: &AdSetId, end: &Option<Moment>| before.ends.get(id).is_some_and(|was| was != end);
+    let mut moved: Vec<_> = now.ends.iter().filter(|(id, end)| moved(id, end)).collect();
+    if !moved.is_empty() {
+        let writes = desk.store.intents(None).await?;
+        moved.retain(|(id, _)| !writes.iter().any(|write| sets_end(&write.request, id)));
+    }
+    let told = moved.into_iter().map(|(id, end)| match end {
+        Some(end) => format!("ad set {id} now ends at {end}"),
+        None => format!("the end of ad set {id} was removed"),
+    });
+    Ok(told.collect())
+}
+
+fn sets_end(request: &Template, set: &AdSetId) -> bool {
+    request.path == set.as_str() && request.params.iter().any(|(name, _)| name == "end_time")
 }
 
 /// Switches and budgets of a test that waits for nothing: only somebody else can have moved them.

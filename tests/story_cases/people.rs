@@ -64,6 +64,32 @@ async fn an_edit_during_the_test_holds_the_climb_and_says_what_changed() {
 }
 
 #[tokio::test]
+async fn another_end_of_either_campaign_holds_a_test_once() {
+    for (of_challenger, days_later) in [(true, Some(-1)), (true, None), (false, Some(30))] {
+        let mut story = warming().await;
+        let climb = story.open_climb().await;
+        let test = climb.state.test().expect("it is warming").clone();
+        let campaign = if of_challenger { &test.challenger } else { &climb.incumbent };
+        let tree = story.parts.store.tree(campaign).await.unwrap().unwrap();
+        let set = &tree.adsets[0];
+        assert_eq!(set.end_time.is_some(), of_challenger, "only a challenger is bounded");
+        let from = set.end_time.unwrap_or(test.activated).seconds();
+        let end = days_later.map_or(0, |days| from + days * 86_400).to_string();
+        story.world.edit_as_person(set.id.as_str(), &[("end_time", &end)]).unwrap();
+        story.sleep_hours(1);
+        story.pass(true).await;
+        let held = story.open_climb().await.held.unwrap_or_default();
+        assert!(held.contains(set.id.as_str()) && held.contains("end"), "{held}");
+        // Returned by a person, it goes on from what is there.
+        story.command(&climb, Command::Resume).await;
+        story.sleep_hours(24);
+        story.pass(true).await;
+        let held = story.open_climb().await.held;
+        assert_eq!(held, None, "{}", story.tale());
+    }
+}
+
+#[tokio::test]
 async fn the_kill_switch_stops_before_the_next_write_and_lets_go_on_after_it() {
     let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
     story.pass(true).await;
