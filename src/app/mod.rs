@@ -19,6 +19,7 @@ pub mod journal;
 pub mod learning;
 pub mod lines;
 pub mod note;
+pub mod plan_end;
 pub mod propose;
 pub mod pull;
 pub mod reconcile;

@@ -13,9 +13,12 @@ use super::{
     wire::{Border, DiskTrouble},
 };
 use crate::{
-    domain::{DAY_MS, HOUR_MS, climb::Command},
+    domain::{
+        DAY_MS, HOUR_MS,
+        climb::{Command, State},
+    },
     ports::Store,
-    sandbox::{Edit, Outage},
+    sandbox::{Edit, Edited, Outage, Standing},
 };
 
 /// A class of trouble.
@@ -98,10 +101,19 @@ struct Lasting {
 pub(super) struct Nemesis {
     classes: Classes,
     streams: Vec<Pcg64Mcg>,
+    /// For what happens at a chosen moment.
+    aimed: Pcg64Mcg,
     lasting: Lasting,
     /// Edits a week, in thousandths.
     edits: i64,
+    /// Outages begin with a lost answer.
+    swallows: bool,
 }
+
+/// In one story of eight, and not in those of old backups, outages begin with a lost answer.
+const SWALLOWING: (u64, u64) = (8, 5);
+/// Times of its budget that somebody gives a challenger the moment it is on.
+const FAR_TOO_MUCH: i64 = 50;
 
 /// Edits a week in thousandths: of a busy account, and of one that people mostly leave to the agent.
 const EDITS: (i64, i64) = (2_000, 500);
@@ -120,7 +132,9 @@ impl Nemesis {
         };
         let streams = (0..Class::ALL.len()).map(stream).collect();
         let edits = if calm { EDITS.1 } else { EDITS.0 };
-        Self { classes, streams, lasting: Lasting::default(), edits }
+        let aimed = stream(Class::ALL.len());
+        let swallows = seed % SWALLOWING.0 == SWALLOWING.1;
+        Self { classes, streams, aimed, lasting: Lasting::default(), edits, swallows }
     }
     fn dice(&mut self, class: Class) -> &mut Pcg64Mcg {
         let at = Class::ALL.iter().position(|c| *c == class).unwrap_or(0);
@@ -204,6 +218,15 @@ impl Nemesis {
     }
 
     fn outages(&mut self, border: &Border, ms: i64) {
+        let begins = self.swallows && self.classes.has(Class::Outages) && self.lasting.outage == 0;
+        if begins
+            && border.witness().books.in_doubt().next().is_some()
+            && self.aimed.random_ratio(1, 3)
+        {
+            self.lasting.outage = self.aimed.random_range(2..6);
+            border.mix.outage(Some(Outage::Down));
+            border.happened("total_outage", "it swallowed an answer first");
+        }
         if self.happens(Class::Outages, 700, ms) {
             self.lasting.storm = self.draw(Class::Outages, 1..4);
             border.mix.storm(10);
@@ -254,6 +277,31 @@ impl Nemesis {
             self.lasting.odd = self.draw(Class::Edits, 1..5);
             let name = if zone { "edit_zone_changed" } else { "edit_currency_changed" };
             border.happened(name, &format!("{odd:?}"));
+        }
+    }
+
+    /// Somebody raises what the dead agent has just turned on, before it can take note that it did.
+    pub(super) fn meddle_after_death(&mut self, border: &Border) {
+        let before = border.world.inventory();
+        let is_on = |id: &str| before.iter().any(|o| o.id == id && o.is_on());
+        let unnoted = border.witness().books.climbs.values().find_map(|climb| match &climb.state {
+            State::Cloning { challenger: Some(id), .. } if is_on(id.as_str()) => Some(id.clone()),
+            _ => None,
+        });
+        let Some(campaign) = unnoted.filter(|_| self.classes.has(Class::Edits)) else { return };
+        let inside = |o: &&Standing| {
+            [&o.id, &o.campaign].into_iter().any(|id| id.as_str() == campaign.as_str())
+        };
+        let budget = before.iter().filter(inside).find_map(|o| Some((&o.id, o.daily_budget?)));
+        let Some((id, budget)) = budget.filter(|_| self.aimed.random_ratio(1, 2)) else { return };
+        let to = budget.saturating_mul(FAR_TOO_MUCH).to_string();
+        if border.world.edit_as_person(id, &[("daily_budget", &to)]).is_ok() {
+            let what = format!("{id} to {to}");
+            border.happened(Edit::BudgetRaised.name(), &what);
+            let touched = vec![(id.clone(), "daily_budget".to_owned())];
+            let edited = Edited { what, touched, ..Edited::default() };
+            let after = border.world.inventory();
+            border.witness().people_edited(border.now(), &edited, &before, &after);
         }
     }
 

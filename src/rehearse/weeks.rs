@@ -374,6 +374,7 @@ impl Life {
             if self.dice.random_ratio(1, 16) {
                 checks::dead_year(&self.stage);
             }
+            self.nemesis.meddle_after_death(&self.stage.border);
             self.stage.restart().await?;
         }
         self.stage.border.trip.disarm();

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{handle::Sandbox, objects::Kind};
+use super::{
+    handle::Sandbox,
+    objects::{Kind, Node},
+};
 use crate::domain::Moment;
 
 /// One campaign, ad set, ad, rule or study as it truly is.
@@ -28,6 +31,8 @@ pub struct Standing {
     pub source: String,
     /// The event it optimises for, empty where there is none.
     pub event: String,
+    /// Whom an ad set shows to and what it bids, or which creative an ad shows; empty for all else.
+    pub shows: String,
 }
 
 impl Standing {
@@ -81,8 +86,19 @@ impl Sandbox {
                     .and_then(|o| o.get("custom_event_type")?.as_str())
                     .unwrap_or_default()
                     .to_owned(),
+                shows: shows(n),
             });
             standing.collect()
         })
     }
+}
+
+fn shows(node: &Node) -> String {
+    let fields: &[&str] = match node.kind {
+        Kind::AdSet => &["targeting", "bid_strategy", "bid_amount"],
+        Kind::Ad => &["creative"],
+        _ => &[],
+    };
+    let values = fields.iter().filter_map(|name| node.fields.get(*name));
+    values.map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

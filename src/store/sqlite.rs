@@ -77,7 +77,7 @@ impl SqliteStore {
             .map_err(|e| open_error(dir, e.to_string(), "choose an existing --dir"))?;
         let path = open::database(&dir);
         let exists = path.try_exists().unwrap_or(true);
-        let writer = match &access {
+        let (writer, reader) = match &access {
             Access::Agent(hold) => {
                 if hold.dir() != dir {
                     let why = format!("the agent's lock is on {}", hold.dir().display());
@@ -95,7 +95,9 @@ impl SqliteStore {
                 }
                 open::migrate(&path, &writer).await?;
                 anchor::ensure_key(&dir)?;
-                Some(writer)
+                // The agent does one thing at a time. On one connection its reads keep the pages that its commits have
+                // left in memory; a second one would forget all of them at every commit.
+                (Some(writer.clone()), writer)
             }
             Access::Commands | Access::Read if !exists => {
                 let hint = "run `rungwise init` and `rungwise sync` first, or choose another --dir";
@@ -103,14 +105,13 @@ impl SqliteStore {
             }
             Access::Commands => {
                 header::check(&path)?;
-                Some(open::writer(&path).await?)
+                (Some(open::writer(&path).await?), open::readers(&path).await?)
             }
             Access::Read => {
                 header::check(&path)?;
-                None
+                (None, open::readers(&path).await?)
             }
         };
-        let reader = open::readers(&path).await?;
         let standing = Standing::of(&dir, &path)
             .map_err(|e| open_error(&path, e.to_string(), "the file must be readable"))?;
         let reserve = Reserve::of(&dir);

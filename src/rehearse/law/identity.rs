@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        CampaignId,
+        CampaignId, DAY_MS,
         climb::Climb,
         plan::{PlanKind, Template},
         write_log::WriteStatus,
@@ -44,7 +44,7 @@ pub fn leaving(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str) {
         witness.accuse("nothing_foreign_is_written", shown);
     }
     if status == Some("ACTIVE") {
-        switches_on(witness, leaving.world, op_key, &template.path);
+        switches_on(witness, leaving, op_key, &template.path);
     }
 }
 
@@ -65,7 +65,8 @@ fn is_ours_to_write(witness: &Witness, world: &[Standing], op_key: &str, id: &st
 }
 
 /// Money starts at one write, and only for a tree that was read back whole.
-fn switches_on(witness: &mut Witness, world: &[Standing], op_key: &str, id: &str) {
+fn switches_on(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, id: &str) {
+    let world = leaving.world;
     let Some(object) = world.iter().find(|o| o.id == id) else { return };
     if object.kind != "campaign" {
         let parent = world.iter().find(|o| o.id == object.campaign);
@@ -104,6 +105,31 @@ fn switches_on(witness: &mut Witness, world: &[Standing], op_key: &str, id: &str
         let what = format!("campaign {id} before {}", unread.join(", "));
         witness.accuse("nothing_unverified_is_switched_on", what);
     }
+    if let Some(what) = unlike(witness, leaving, &own_plan, id).filter(|_| begins) {
+        witness.accuse("a_challenger_is_like_its_incumbent", what);
+    }
+}
+
+/// What a challenger shows, or to whom, and its incumbent does not. An edit of the last day may be too fresh to be seen.
+fn unlike(witness: &Witness, leaving: Leaving<'_>, plan: &str, id: &str) -> Option<String> {
+    let plan = &witness.books.plans.get(plan)?.plan;
+    let incumbent = witness.books.climbs.get(plan.climb.as_str())?.incumbent.as_str();
+    let inside = |campaign: &str| {
+        let campaign = campaign.to_owned();
+        leaving.world.iter().filter(move |o| o.campaign == campaign && !o.shows.is_empty())
+    };
+    let ids: BTreeSet<&str> =
+        inside(id).chain(inside(incumbent)).map(|o| o.id.as_str()).chain([id, incumbent]).collect();
+    let people = &witness.people;
+    let touched = people.touched.iter().filter(|((id, _), _)| ids.contains(id.as_str()));
+    let made = people.made.iter().filter(|(id, _)| ids.contains(id.as_str()));
+    let mut edits = touched.map(|(_, at)| at).chain(made.map(|(_, at)| at));
+    if edits.any(|at| leaving.now.since(*at) < DAY_MS) {
+        return None;
+    }
+    let known: BTreeSet<&str> = inside(incumbent).map(|o| o.shows.as_str()).collect();
+    let other = inside(id).find(|o| o.is_there() && !known.contains(o.shows.as_str()))?;
+    Some(format!("{} {} of campaign {id} shows {}", other.kind, other.id, other.shows))
 }
 
 /// Compares what stands in the world with what was committed.

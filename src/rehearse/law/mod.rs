@@ -78,6 +78,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "what_is_switched_on_is_what_was_ordered",
         "every object a challenger was ordered with stands when its campaign is turned on",
     ),
+    (
+        "a_challenger_is_like_its_incumbent",
+        "what a challenger shows, and to whom, its incumbent shows too when the challenger is turned on",
+    ),
     ("money_starts_at_one_write", "children are on before their campaign, never after"),
     ("everything_is_created_paused", "creations are PAUSED"),
     ("what_we_create_carries_its_marker", "the name of a creation ends in the key of its write"),
@@ -220,6 +224,7 @@ pub(super) mod tests {
             end_time: None,
             source: String::new(),
             event: String::new(),
+            shows: String::new(),
         }
     }
     pub(crate) fn edit(path: &str, name: &str, value: &str) -> Template {

@@ -238,6 +238,28 @@ fn money_without_a_bound_and_more_than_approved_are_named() {
 }
 
 #[test]
+fn a_challenger_that_shows_something_else_is_named_unless_the_edit_is_fresh() {
+    let activate = plan(PlanKind::Activate, vec![switch("campaign", "9", Status::Active)], 0);
+    let set = |id: &str, campaign: &str, shows: &str| Standing {
+        campaign: campaign.to_owned(),
+        shows: shows.to_owned(),
+        ..standing("adset", id, "ACTIVE")
+    };
+    let off = Standing { status: "PAUSED".to_owned(), ..on("9", 900) };
+    let world = |shows: &str| vec![off.clone(), set("11", "1", "a"), set("91", "9", shows)];
+    let edited = |at: Moment| {
+        move |w: &mut Witness| {
+            w.people.touched.insert(("91".to_owned(), "targeting".to_owned()), at);
+        }
+    };
+    let like = "a_challenger_is_like_its_incumbent";
+    assert!(!sent(&activate, "campaign", &world("a"), |_| {}).contains(&like));
+    assert!(sent(&activate, "campaign", &world("b"), |_| {}).contains(&like));
+    assert!(!sent(&activate, "campaign", &world("b"), edited(AT)).contains(&like));
+    assert!(sent(&activate, "campaign", &world("b"), edited(AT.plus(-DAY_MS))).contains(&like));
+}
+
+#[test]
 fn a_blocked_pause_is_named() {
     let end = plan(PlanKind::End, vec![switch("pause", "1", Status::Paused)], 0);
     let blocked = found(|w| {
