@@ -5,7 +5,7 @@
 use rungwise::{
     app::note::note,
     domain::{
-        climb::{Effect, State},
+        climb::{Effect, RouteKind, State},
         decide::{closed_gates, decide},
         evidence::{ArmFacts, Evidence, ParityFacts},
         plan::PlanKind,
@@ -36,6 +36,19 @@ fn a_pixel_that_went_silent_closes_a_gate_and_a_quiet_weekend_does_not() {
         let gates = closed_gates(&selling(a_day, quiet));
         assert!(!gates.iter().any(|g| g.name == "pixel"), "{a_day} a day, {quiet} quiet days");
     }
+}
+
+#[test]
+fn no_campaign_takes_anothers_place_in_an_account_that_is_over_its_daily_limit() {
+    let mut evidence = selling(1, 0);
+    evidence.gates.managed_daily_minor = evidence.policy.limits.unwrap().max_daily_spend.minor();
+    let within = decide(&evidence);
+    assert!(within.closed.is_empty(), "{:?}", within.closed);
+    let route = within.next.state.route().expect("it steps down").clone();
+    assert_eq!(route.kind, RouteKind::Placement);
+    evidence.gates.managed_daily_minor += 1;
+    let names: Vec<String> = decide(&evidence).closed.into_iter().map(|g| g.name).collect();
+    assert_eq!(names, ["max_daily_spend"]);
 }
 
 #[test]

@@ -264,6 +264,18 @@ where
             Effect::Unreadable(why) => return Ok(Some(Halt::Wait(why))),
             Effect::Moves(movement) => self.moves = Some(movement),
         }
+        let daily = trees.iter().fold(0_i64, |sum, tree| sum.saturating_add(facts::on(tree)));
+        if let Some(limits) = &self.desk.policy.limits
+            && let Err(full) = guard::may_hand_over(
+                &action.op,
+                self.plan().kind,
+                &self.plan().money,
+                daily,
+                limits,
+            )
+        {
+            return Ok(Some(Halt::End(PlanOutcome::Failed, full.to_string())));
+        }
         match self.allowed(action, &trees, now).await? {
             Ok(()) => Ok(None),
             Err(blocked) => Ok(Some(self.blocked(action, &blocked).await?)),

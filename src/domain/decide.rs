@@ -297,6 +297,9 @@ impl Work<'_> {
         if let Some((name, _)) = self.evidence.policy.blackout_on(self.evidence.today) {
             return self.wait(&format!("blackout {name}: nothing is turned on today"));
         }
+        if let Some(full) = gates::overbooked(self.evidence).filter(|_| placed) {
+            return self.wait(&full.why);
+        }
         let text = format!(
             "parity holds over {} fields; the challenger can be turned on",
             parity.compared

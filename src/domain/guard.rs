@@ -289,6 +289,24 @@ pub fn allow(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     if moves_money(&action.op) { within_rates(facts) } else { Ok(()) }
 }
 
+/// Asked before an incumbent is paused for a campaign that takes its place at once: where that one could not be turned
+/// on after it, the line would be dark. `daily` is the sum of the daily budgets of everything managed, in minor units.
+pub fn may_hand_over(
+    op: &Op,
+    kind: PlanKind,
+    money: &MoneyAtRisk,
+    daily: i64,
+    limits: &Limits,
+) -> Result<(), Blocked> {
+    let pauses = matches!(op, Op::SetStatus { to: Status::Paused, .. });
+    let takes_over = pauses && kind == PlanKind::Activate && !money.extra_total.is_positive();
+    let cap = limits.max_daily_spend;
+    if takes_over && daily > cap.minor() {
+        return Err(Blocked::DailyCap { would: Money::from_minor(daily, cap.currency()), cap });
+    }
+    Ok(())
+}
+
 /// Even a cut waits when Meta would block the ad set for one more change; a pause never waits.
 fn few_changes(action: &Action, facts: &Facts<'_>) -> Result<(), Blocked> {
     match (&action.op, facts.movement) {

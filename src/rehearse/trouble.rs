@@ -18,7 +18,7 @@ use crate::{
         climb::{Command, State},
     },
     ports::Store,
-    sandbox::{Edit, Edited, Outage, Standing},
+    sandbox::{Edit, Edited, Outage},
 };
 
 /// A class of trouble.
@@ -112,8 +112,6 @@ pub(super) struct Nemesis {
 
 /// In one story of eight, and not in those of old backups, outages begin with a lost answer.
 const SWALLOWING: (u64, u64) = (8, 5);
-/// Times of its budget that somebody gives a challenger the moment it is on.
-const FAR_TOO_MUCH: i64 = 50;
 
 /// Edits a week in thousandths: of a busy account, and of one that people mostly leave to the agent.
 const EDITS: (i64, i64) = (2_000, 500);
@@ -280,25 +278,22 @@ impl Nemesis {
         }
     }
 
-    /// Somebody raises what the dead agent has just turned on, before it can take note that it did.
+    /// Somebody archives the incumbent of what the dead agent has just turned on, before it can take note that it did.
     pub(super) fn meddle_after_death(&mut self, border: &Border) {
         let before = border.world.inventory();
         let is_on = |id: &str| before.iter().any(|o| o.id == id && o.is_on());
         let unnoted = border.witness().books.climbs.values().find_map(|climb| match &climb.state {
-            State::Cloning { challenger: Some(id), .. } if is_on(id.as_str()) => Some(id.clone()),
+            State::Cloning { challenger: Some(id), .. } if is_on(id.as_str()) => {
+                Some(climb.incumbent.to_string())
+            }
             _ => None,
         });
-        let Some(campaign) = unnoted.filter(|_| self.classes.has(Class::Edits)) else { return };
-        let inside = |o: &&Standing| {
-            [&o.id, &o.campaign].into_iter().any(|id| id.as_str() == campaign.as_str())
-        };
-        let budget = before.iter().filter(inside).find_map(|o| Some((&o.id, o.daily_budget?)));
-        let Some((id, budget)) = budget.filter(|_| self.aimed.random_ratio(1, 2)) else { return };
-        let to = budget.saturating_mul(FAR_TOO_MUCH).to_string();
-        if border.world.edit_as_person(id, &[("daily_budget", &to)]).is_ok() {
-            let what = format!("{id} to {to}");
-            border.happened(Edit::BudgetRaised.name(), &what);
-            let touched = vec![(id.clone(), "daily_budget".to_owned())];
+        let Some(id) = unnoted.filter(|_| self.classes.has(Class::Edits)) else { return };
+        let meddles = self.aimed.random_ratio(1, 2);
+        if meddles && border.world.edit_as_person(&id, &[("status", "ARCHIVED")]).is_ok() {
+            let what = format!("campaign {id}");
+            border.happened(Edit::CampaignArchived.name(), &what);
+            let touched = vec![(id, "status".to_owned())];
             let edited = Edited { what, touched, ..Edited::default() };
             let after = border.world.inventory();
             border.witness().people_edited(border.now(), &edited, &before, &after);

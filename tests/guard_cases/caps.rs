@@ -549,3 +549,24 @@ fn only_a_swap_of_campaigns_that_costs_nothing_extra_is_spared_the_worst_day() {
     let blocked = case.ask(&on);
     assert!(matches!(blocked, Err(Blocked::Exposure { .. })), "a test is no swap: {blocked:?}");
 }
+
+#[test]
+fn an_incumbent_goes_off_only_for_one_that_may_be_turned_on_after_it() {
+    let limits = policy(Mode::Supervised).limits.expect("they are configured");
+    let ask = |to: Status, kind: PlanKind, total: i64, daily: i64| {
+        let money = MoneyAtRisk {
+            extra_per_day: eur(0),
+            extra_total: eur(total),
+            worst_regret: eur(0),
+            reversible: String::new(),
+        };
+        guard::may_hand_over(&switch(to).op, kind, &money, daily, &limits)
+    };
+    assert_eq!(ask(Status::Paused, PlanKind::Activate, 0, 10_000), Ok(()));
+    let over = Blocked::DailyCap { would: eur(10_001), cap: eur(10_000) };
+    assert_eq!(ask(Status::Paused, PlanKind::Activate, 0, 10_001), Err(over));
+    // A test leaves its incumbent on, and whatever else is paused is paused for good.
+    assert_eq!(ask(Status::Paused, PlanKind::Activate, 1, 10_001), Ok(()));
+    assert_eq!(ask(Status::Paused, PlanKind::End, 0, 10_001), Ok(()));
+    assert_eq!(ask(Status::Active, PlanKind::Activate, 0, 10_001), Ok(()));
+}

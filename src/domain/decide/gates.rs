@@ -130,6 +130,18 @@ pub(super) fn route_gates(evidence: &Evidence, climb: &Climb, route: &Route) -> 
     closed
 }
 
+/// What is managed is over the daily limit already: what took this campaign's place could not be turned on after it.
+pub(super) fn overbooked(evidence: &Evidence) -> Option<Gate> {
+    let cap = evidence.policy.limits?.max_daily_spend;
+    let sum = Money::from_minor(evidence.gates.managed_daily_minor, cap.currency());
+    (sum.minor() > cap.minor()).then(|| {
+        let why = format!(
+            "daily budgets sum to {sum} already, over {cap}: what takes this campaign's place could not be turned on"
+        );
+        Gate::closed("max_daily_spend", why)
+    })
+}
+
 fn money(evidence: &Evidence, route: &Route) -> Option<Gate> {
     let policy = &evidence.policy;
     let limits = policy.limits?;
@@ -144,7 +156,7 @@ fn money(evidence: &Evidence, route: &Route) -> Option<Gate> {
         ));
     }
     if route.kind == RouteKind::Placement {
-        return None;
+        return overbooked(evidence);
     }
     let Ok(extra) = allowance(policy, route.kind, run_rate) else {
         return Some(Gate::closed("budget", "the test allowance is out of range"));
