@@ -8,10 +8,14 @@ use serde_json::json;
 
 use crate::planted::{Bug, bug};
 use crate::{
-    app::{Desk, Result, commands, journal, lines::climb_of, restored},
+    app::{
+        Desk, Result, collect::is_gone, commands, journal, lines::climb_of, propose::climb_row,
+        restored,
+    },
     domain::{
         CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, ObjectId, Status, Tree,
-        climb::{Climb, Command, Placed, RouteKind, State},
+        Zone,
+        climb::{Climb, Command, Event, Placed, RouteKind, State, Step},
         plan::{
             Action, Aspect, Expectation, GUARD, MoneyAtRisk, ObjectKind, Op, Plan, PlanKind,
             Target, op_key,
@@ -150,6 +154,29 @@ pub async fn lower<S: Store, R: MetaRead, C: Clock>(
 pub fn switched(object: &Target, kind: ObjectKind, to: &Status) -> Expectation {
     let value = to.as_str().to_owned();
     Expectation { object: object.clone(), kind, aspect: Aspect::Status, value }
+}
+
+/// A climb whose incumbent somebody has archived or deleted after a challenger was built: no plan can be made for it any
+/// more. It is stuck then, and an abort opens the next one on what carries the line.
+pub async fn lose<S: Store, R: MetaRead, C: Clock>(
+    desk: Desk<'_, S, R, C>,
+    climb: &Climb,
+    alarms: &mut Vec<String>,
+) -> Result<Option<Climb>> {
+    let waits = climb.pending.is_some() || climb.held.is_some();
+    if climb.challenger().is_none() || waits || !is_gone(desk, &climb.incumbent).await? {
+        return Ok(None);
+    }
+    let now = desk.clock.now();
+    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
+    let today = zone.unwrap_or_else(Zone::utc).day_of(now);
+    let what = format!("somebody archived or deleted campaign {}, its incumbent", climb.incumbent);
+    let (next, _) = climb.on(&Event::Decided { step: Step::Lost { what: what.clone() }, today });
+    let body = json!({ "climb": climb.id, "state": next.state.as_str(), "why": what });
+    let link = journal::audit(now, "climb_moved", desk.actor, body);
+    desk.store.commit(vec![Record::Climb(climb_row(&next, now)), link]).await?;
+    alarms.push(format!("{}: {what}", climb.id));
+    Ok(Some(next))
 }
 
 /// A stuck climb is loud in every pass, and nothing that was created for it runs on, but for what carries the line.

@@ -223,7 +223,7 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
     };
     let Some(evidence) = collect::evidence(desk, pass, climb, interference).await? else {
         done.alarms.push(format!("campaign {} of {} cannot be read", climb.incumbent, climb.line));
-        return Ok(None);
+        return stand_down::lose(desk, climb, &mut done.alarms).await;
     };
     let filed = decide::decide_and_file(desk, &evidence).await?;
     let effects = filed.decision.effects.clone();

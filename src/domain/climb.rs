@@ -379,6 +379,11 @@ pub enum Step {
         /// What changed.
         what: String,
     },
+    /// The incumbent is gone for good: nothing can go on from it, or back to it.
+    Lost {
+        /// What is gone.
+        what: String,
+    },
 }
 
 /// How a plan ended.

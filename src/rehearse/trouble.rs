@@ -15,7 +15,8 @@ use super::{
 use crate::{
     domain::{
         DAY_MS, HOUR_MS,
-        climb::{Command, State},
+        climb::{Climb, Command, State},
+        plan::PlanKind,
     },
     ports::Store,
     sandbox::{Edit, Edited, Outage},
@@ -108,10 +109,14 @@ pub(super) struct Nemesis {
     edits: i64,
     /// Outages begin with a lost answer.
     swallows: bool,
+    /// The agent dies where money starts.
+    deadly: bool,
 }
 
 /// In one story of eight, and not in those of old backups, outages begin with a lost answer.
 const SWALLOWING: (u64, u64) = (8, 5);
+/// In one story of four the agent dies where money starts, half of the time.
+const DEADLY: (u64, u64) = (4, 1);
 
 /// Edits a week in thousandths: of a busy account, and of one that people mostly leave to the agent.
 const EDITS: (i64, i64) = (2_000, 500);
@@ -132,7 +137,8 @@ impl Nemesis {
         let edits = if calm { EDITS.1 } else { EDITS.0 };
         let aimed = stream(Class::ALL.len());
         let swallows = seed % SWALLOWING.0 == SWALLOWING.1;
-        Self { classes, streams, aimed, lasting: Lasting::default(), edits, swallows }
+        let deadly = seed % DEADLY.0 == DEADLY.1;
+        Self { classes, streams, aimed, lasting: Lasting::default(), edits, swallows, deadly }
     }
     fn dice(&mut self, class: Class) -> &mut Pcg64Mcg {
         let at = Class::ALL.iter().position(|c| *c == class).unwrap_or(0);
@@ -212,7 +218,22 @@ impl Nemesis {
             let side = side[usize::try_from(self.draw(Class::Crashes, 0..4)).unwrap_or(0)];
             border.trip.arm((u64::from(self.draw(Class::Crashes, 1..60)), side));
         }
+        self.kill_an_activation(&border);
         Ok(())
+    }
+
+    fn kill_an_activation(&mut self, border: &Border) {
+        let activates = |climb: &Climb| {
+            climb.pending.as_ref().is_some_and(|pending| pending.kind == PlanKind::Activate)
+        };
+        let deadly = self.deadly && self.classes.has(Class::Crashes);
+        if deadly
+            && border.witness().books.climbs.values().any(activates)
+            && self.aimed.random_ratio(1, 2)
+        {
+            let side = [Side::Applied, Side::After][self.aimed.random_range(0..2)];
+            border.trip.arm((self.aimed.random_range(1..60), side));
+        }
     }
 
     fn outages(&mut self, border: &Border, ms: i64) {

@@ -196,10 +196,12 @@ impl Witness {
         // What was in doubt when the copy was made may have been carried out.
         let begun = |key: &String| self.books.writes.contains_key(key);
         let made: Vec<_> = later.made.into_iter().filter(|(_, key)| begun(key)).collect();
-        let happened: Vec<_> = later.happened.into_iter().filter(begun).collect();
+        // What was edited, the lost history may have edited again.
+        let creates = |key: &String| self.books.writes.get(key).is_some_and(|w| w.creates);
+        let before = std::mem::take(&mut self.happened).into_iter();
+        self.happened = before.chain(later.happened).filter(creates).collect();
         self.ours.extend(made.iter().map(|(id, _)| id.clone()));
         self.made.extend(made);
-        self.happened.extend(happened);
         self.permits.clear();
         (self.story, self.violations, self.people) = (later.story, later.violations, later.people);
         (self.mandate, self.skew_ms, self.blind) = (later.mandate, later.skew_ms, later.blind);

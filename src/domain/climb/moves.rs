@@ -88,7 +88,7 @@ impl Climb {
             (State::Cloning { .. }, step)
                 if self.handed_over
                     && self.pending.is_none()
-                    && !matches!(step, Step::Drift { .. }) =>
+                    && !matches!(step, Step::Drift { .. } | Step::Lost { .. }) =>
             {
                 (self.clone(), vec![Effect::propose(PlanKind::Revert)])
             }
@@ -98,6 +98,7 @@ impl Climb {
                 next.held = Some(what.clone());
                 (next, vec![Effect::alarm(format!("hands off: {what}"))])
             }
+            (_, Step::Lost { what }) => self.to(self.stuck(what), vec![Effect::alarm(what)]),
             (State::Observing, Step::Open { route }) => {
                 self.to(State::Eligible { route: route.clone() }, Vec::new())
             }
@@ -235,8 +236,11 @@ impl Climb {
             }
             state => state.test().map(|t| (&t.route, &t.challenger)),
         };
-        let carries =
-            |(route, _): &(&Route, _)| route.kind == RouteKind::Placement || self.handed_over;
+        // A winner takes the line, whether or not its promotion could begin.
+        let won = matches!(self.state, State::Judged { verdict: Verdict::Promote, .. });
+        let carries = |(route, _): &(&Route, _)| {
+            route.kind == RouteKind::Placement || self.handed_over || won
+        };
         let placed = built
             .filter(carries)
             .map(|(route, campaign)| Placed { campaign: campaign.clone(), rung: route.to.clone() });

@@ -68,7 +68,6 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     for climb in books.climbs.values().filter(free) {
         let campaigns = books.campaigns_of(climb);
         let is_on = |id: &&str| world.iter().any(|o| o.id == **id && o.is_on());
-        let gone = |id: &&str| !world.iter().any(|o| o.id == **id && o.is_there());
         let theirs = |id: &&str| {
             people.made.contains_key(*id)
                 || people.touched.keys().any(|(touched, _)| touched == *id)
@@ -80,7 +79,7 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
             })
         };
         let incumbent = climb.incumbent.as_str();
-        let theirs = campaigns.iter().any(theirs) || people.rules || gone(&incumbent);
+        let theirs = campaigns.iter().any(theirs) || people.rules || gone(world, incumbent);
         if !campaigns.iter().any(is_on) && ours(&incumbent) && !theirs {
             let what = format!("{} ({}): {incumbent} was paused", climb.id, climb.state.as_str());
             found.push(("no_line_is_left_dark", what));
@@ -148,6 +147,7 @@ pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
                 && o.is_on()
                 && made.contains(&o.id.as_str())
                 && !carries_the_line(&witness.books, &o.id)
+                && !(named_carrier(climb, &o.id) && gone(world, climb.incumbent.as_str()))
                 && !witness.people.touched.contains_key(&(o.id.clone(), "status".to_owned()))
         });
         if let Some(on) = on {
@@ -155,6 +155,16 @@ pub fn stuck(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// A winner that is left alone with its line.
+fn named_carrier(climb: &Climb, campaign: &str) -> bool {
+    let State::Stuck { placed: Some(placed), .. } = &climb.state else { return false };
+    placed.campaign.as_str() == campaign
+}
+
+fn gone(world: &[Standing], id: &str) -> bool {
+    !world.iter().any(|o| o.id == id && o.is_there())
 }
 
 /// A placement took the line over: pausing it would leave the line dark.
