@@ -87,6 +87,7 @@ fn events() -> Vec<Event> {
         step(Step::Looked),
         step(Step::Tainted { from: today() }),
         step(Step::Drift { what: "somebody changed it".to_owned() }),
+        step(Step::Lost { what: "the incumbent".to_owned() }),
         Event::Filed(Pending { kind: PlanKind::Clone, plan: PlanHash::named("aa") }),
     ];
     for verdict in [Verdict::Promote, Verdict::Stay, Verdict::Inconclusive, Verdict::Aborted] {

@@ -163,7 +163,9 @@ pub async fn lose<S: Store, R: MetaRead, C: Clock>(
     climb: &Climb,
     alarms: &mut Vec<String>,
 ) -> Result<Option<Climb>> {
-    let waits = climb.pending.is_some() || climb.held.is_some();
+    // One that is judged waits for a plan that cannot be made; no return from a hold would change that.
+    let judged = matches!(climb.state, State::Judged { .. });
+    let waits = climb.pending.is_some() || climb.held.is_some() && !judged;
     if climb.challenger().is_none() || waits || !is_gone(desk, &climb.incumbent).await? {
         return Ok(None);
     }

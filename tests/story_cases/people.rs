@@ -362,3 +362,44 @@ async fn a_challenger_that_somebody_archived_keeps_no_climb_from_ending() {
         assert!(later.iter().all(|e| !e.path.ends_with(challenger.as_str())), "{later:?}");
     }
 }
+
+#[tokio::test]
+async fn a_climb_whose_incumbent_somebody_archived_is_stuck_until_an_abort() {
+    for placed in [false, true] {
+        let mut story = if placed {
+            // So few sales that the step down is not tested.
+            let mut scenario = short(Scenario::stuck_at_purchase());
+            scenario.campaigns[0].adsets[0].daily_budget = Some(2_500);
+            Story::begin(world(scenario, |_| ()), "autonomous", LIMITS).await
+        } else {
+            Story::begin(ready_shop(3), "autonomous", LIMITS).await
+        };
+        let (climb, challenger) = built(&mut story).await;
+        story.until(15, 1, |c| c.state.test().is_some()).await;
+        let incumbent = climb.incumbent.as_str();
+        story.world.edit_as_person(incumbent, &[("status", "ARCHIVED")]).unwrap();
+        story.sleep_hours(6);
+        story.pass(true).await;
+        let told = story.open_climb().await.held.unwrap_or_default();
+        assert!(told.contains(incumbent) && told.contains("gone"), "{told}");
+        story.command(&climb, Command::Abort).await;
+        for _ in 0..3 {
+            story.pass(true).await;
+            story.sleep_hours(6);
+        }
+        let find = async |story: &Story| {
+            story.climbs().await.into_iter().find(|c| c.id == climb.id).expect("it stays known")
+        };
+        let stuck = find(&story).await.state;
+        assert!(matches!(stuck, State::Stuck { .. }), "{placed}: {stuck:?}\n{}", story.tale());
+        // What carries the line runs on, a mere challenger does not.
+        let runs = if placed { "ACTIVE" } else { "PAUSED" };
+        assert_eq!(status(&story, challenger.as_str()), runs, "{}", story.tale());
+        story.command(&climb, Command::Abort).await;
+        story.pass(true).await;
+        assert_eq!(find(&story).await.state, State::Aborted, "{}", story.tale());
+        if placed {
+            assert_eq!(story.open_climb().await.incumbent, challenger, "{}", story.tale());
+        }
+    }
+}

@@ -98,7 +98,9 @@ impl Climb {
                 next.held = Some(what.clone());
                 (next, vec![Effect::alarm(format!("hands off: {what}"))])
             }
-            (_, Step::Lost { what }) => self.to(self.stuck(what), vec![Effect::alarm(what)]),
+            (state, Step::Lost { what }) if state.is_open() && self.pending.is_none() => {
+                self.to(self.stuck(what), vec![Effect::alarm(what)])
+            }
             (State::Observing, Step::Open { route }) => {
                 self.to(State::Eligible { route: route.clone() }, Vec::new())
             }
