@@ -118,24 +118,33 @@ fn lowers_by(witness: &Witness, op_key: &str) -> bool {
     lowers(action) || removes || matches!(&action.op, Op::SetDailyBudget { .. }) && !raises(action)
 }
 
+/// What a write or a read came to, as far as the circuit breaker cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Came {
+    Done,
+    Refused,
+    Lost,
+    Contradicted,
+}
+
 /// What the circuit breaker has to go by.
 #[derive(Debug, Clone, Default)]
 pub struct Breaker {
-    /// When what happened: 0 done, 1 refused, 2 nobody knew, 3 a read says otherwise.
-    seen: Vec<(Moment, u8)>,
+    seen: Vec<(Moment, Came)>,
     closed: Option<Moment>,
 }
 
 impl Breaker {
     /// Why only cuts may leave, if that is so.
     pub fn open(&self) -> Option<&'static str> {
-        let mut news: Vec<(Moment, u8)> = self.seen.clone();
+        let mut news: Vec<(Moment, Came)> = self.seen.clone();
         news.retain(|(at, _)| self.closed.is_none_or(|closed| *at > closed));
         news.sort_unstable();
-        let refused: Vec<bool> =
-            news.iter().filter(|(_, k)| *k < 2).map(|(_, k)| *k == 1).collect();
-        let lost: Vec<Moment> = news.iter().filter(|(_, k)| *k == 2).map(|(at, _)| *at).collect();
-        if news.iter().any(|(_, k)| *k == 3) {
+        let known = news.iter().filter(|(_, came)| matches!(came, Came::Done | Came::Refused));
+        let refused: Vec<bool> = known.map(|(_, came)| *came == Came::Refused).collect();
+        let lost = news.iter().filter(|(_, came)| *came == Came::Lost);
+        let lost: Vec<Moment> = lost.map(|(at, _)| *at).collect();
+        if news.iter().any(|(_, came)| *came == Came::Contradicted) {
             return Some("a read that contradicts a write");
         }
         if refused.windows(3).any(|w| w.iter().all(|refused| *refused)) {
@@ -150,23 +159,25 @@ impl Breaker {
 pub fn entered(witness: &mut Witness, record: &Record) {
     match record {
         Record::Entry { op_key, at, entry, object } => {
-            let kind = match entry {
-                Entry::Succeeded | Entry::FoundApplied => Some(0),
-                Entry::Refused => Some(1),
-                Entry::OutcomeUnknown => Some(2),
+            let came = match entry {
+                Entry::Succeeded | Entry::FoundApplied => Some(Came::Done),
+                Entry::Refused => Some(Came::Refused),
+                Entry::OutcomeUnknown => Some(Came::Lost),
                 Entry::Started | Entry::FoundAbsent => None,
             };
-            witness.breaker.seen.extend(kind.map(|kind| (*at, kind)));
+            witness.breaker.seen.extend(came.map(|came| (*at, came)));
             outcome(witness, op_key.as_str(), *entry);
             if let Some(object) = object {
                 bound(witness, op_key.as_str(), object.as_str());
             }
         }
         Record::Audit { at, kind, body } => match kind.as_str() {
-            "write_contradicted" => witness.breaker.seen.push((*at, 3)),
+            "write_contradicted" => witness.breaker.seen.push((*at, Came::Contradicted)),
             "breaker_closed" => witness.breaker.closed = Some(*at),
             "lifted" => {
                 witness.breaker.closed = Some(*at);
+                // By whatever clock they were stamped, a person has looked at them.
+                witness.breaker.seen.retain(|(_, came)| *came != Came::Contradicted);
                 witness.distrusted = false;
             }
             "breaker_opened" => {
