@@ -39,6 +39,9 @@ pub struct Moved {
     pub movement: Movement,
     /// Where it stands.
     pub status: WriteStatus,
+    /// When its log last said something: it happened at this time at the latest, and the process may have slept since it
+    /// began.
+    pub known: Moment,
 }
 
 impl Moved {
@@ -186,7 +189,8 @@ pub async fn movements<S: Store>(store: &S, policy: &Policy, now: Moment) -> Res
         });
         let log = intent.entries.iter().map(|(_, e)| *e);
         let status = WriteStatus::fold(log).unwrap_or(WriteStatus::InDoubt);
-        moved.push(Moved { op_key: intent.op_key, movement: read?, status });
+        let known = intent.entries.last().map_or(intent.at, |(at, _)| *at);
+        moved.push(Moved { op_key: intent.op_key, movement: read?, status, known });
     }
     moved.sort_by_key(|m| m.movement.at);
     Ok(moved)
@@ -195,8 +199,12 @@ pub async fn movements<S: Store>(store: &S, policy: &Policy, now: Moment) -> Res
 /// Changes of one budget, oldest first.
 pub fn changes(moved: &[Moved], object: Option<&ObjectId>) -> Vec<Change> {
     let own = moved.iter().filter(|m| m.counts() && object.is_some());
-    let own = own.map(|m| &m.movement).filter(|m| m.object.as_ref() == object);
-    own.map(|m| Change { at: m.at, from: m.from, to: m.to }).collect()
+    let own = own.filter(|m| m.movement.object.as_ref() == object);
+    let change = |m: &Moved| {
+        let at = m.known.max(m.movement.at);
+        Change { at, from: m.movement.from, to: m.movement.to }
+    };
+    own.map(change).collect()
 }
 
 /// The budgets of every tree since the week began.

@@ -219,12 +219,15 @@ impl Books {
             .filter_map(|w| self.plans.get(&w.plan))
             .any(|p| p.plan.kind == kind && p.plan.climb.as_str() == climb)
     }
-    /// A climb of the line is on its way back to its incumbent: two campaigns cannot change places in one write.
-    pub fn is_going_back(&self, climb: &Climb) -> bool {
+    /// One campaign of the line is making way for another, forth or back: two cannot change places in one write.
+    pub fn is_changing_places(&self, climb: &Climb) -> bool {
         let mut begun = self.writes.values().filter_map(|w| self.plans.get(&w.plan));
-        begun.any(|p| {
-            p.outcome.is_none() && p.plan.kind == PlanKind::Revert && p.plan.line == climb.line
-        })
+        let changes = |plan: &Plan| match plan.kind {
+            PlanKind::Revert => true,
+            PlanKind::Activate => !plan.money.extra_total.is_positive(),
+            _ => false,
+        };
+        begun.any(|p| p.outcome.is_none() && p.plan.line == climb.line && changes(&p.plan))
     }
     /// Every campaign a line has run on, as far as its climbs and tests tell.
     pub fn campaigns_of(&self, climb: &Climb) -> BTreeSet<&str> {

@@ -99,6 +99,10 @@ impl Stage {
             witness.people_edited(now, &edits, &copy.world, &world);
             witness.committed(&records);
         }
+        // A history that has never read the account cannot know that it is shown as another.
+        if self.border.witness().books.climbs.is_empty() {
+            self.border.world.show_odd_account(None);
+        }
         self.seen = Seen { clock_went_back: self.seen.clock_went_back, ..copy.seen };
         self.begin_life().await
     }
@@ -141,6 +145,7 @@ fn differences(before: &[Standing], after: &[Standing]) -> Edited {
             ("spend_cap", was.spend_cap != is.spend_cap),
             ("end_time", was.end_time != is.end_time),
             ("event", was.event != is.event),
+            ("shows", was.shows != is.shows),
         ];
         let changed = fields.into_iter().filter(|(_, changed)| *changed);
         edited.touched.extend(changed.map(|(field, _)| (is.id.clone(), field.to_owned())));

@@ -325,7 +325,7 @@ pub fn dead(witness: &Witness, year: &DeadYear<'_>) -> Vec<Finding> {
         let trees: BTreeSet<&str> = campaigns.iter().flat_map(|id| tree(year.world, id)).collect();
         let excused = campaigns.iter().any(|id| shows_nothing(year, id))
             || witness.people.touched_any(&trees)
-            || witness.books.is_going_back(line);
+            || witness.books.is_changing_places(line);
         if (promoted || begun) && ahead && year.delivers && !runs && !excused {
             let arm = |o: &&Standing| trees.contains(o.id.as_str()) && o.is_there();
             let stands = year.world.iter().filter(arm).map(|o| stands(o, &year.effective));
