@@ -137,6 +137,28 @@ fn proposals(effects: &[Effect]) -> Vec<PlanKind> {
 }
 
 #[test]
+fn a_climb_that_lost_its_incumbent_is_stuck_unless_it_waits_for_a_plan() {
+    let lost = decided(Step::Lost { what: "campaign 1 is gone".to_owned() });
+    for kind in KINDS {
+        let built = cloning(kind);
+        let (next, effects) = climb(built.clone()).on(&lost);
+        let State::Stuck { why, placed } = &next.state else { panic!("{:?}", next.state) };
+        assert_eq!(why, "campaign 1 is gone");
+        assert_eq!(placed.is_some(), kind == RouteKind::Placement, "a test carries no line yet");
+        assert!(matches!(&effects[..], [Effect::Alarm { .. }]), "{effects:?}");
+        let (same, none) = waiting(built.clone()).on(&lost);
+        assert_eq!((same.state, none), (built, Vec::new()));
+        for verdict in [Verdict::Promote, Verdict::Stay] {
+            let judged = climb(State::Judged { test: test(kind), verdict });
+            let (next, _) = judged.on(&lost);
+            let State::Stuck { placed, .. } = next.state else { panic!("{:?}", next.state) };
+            let carries = kind == RouteKind::Placement || verdict == Verdict::Promote;
+            assert_eq!(placed.is_some(), carries, "{kind:?} {verdict:?}");
+        }
+    }
+}
+
+#[test]
 fn an_ended_climb_never_proposes_and_never_starts_again_by_a_decision_or_command() {
     for state in states().into_iter().filter(|s| !s.is_open()) {
         for event in events() {
