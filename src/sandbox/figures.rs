@@ -148,8 +148,8 @@ fn in_conversions(event: &EventSpec) -> bool {
 
 /// The attribution setting of an ad set, e.g. `7d_click_1d_view`.
 pub(super) fn setting(adset: &Node) -> Setting {
-    let spec =
-        adset.fields.get("attribution_spec").and_then(Value::as_array).cloned().unwrap_or_default();
+    let spec = adset.fields.get("attribution_spec").and_then(Value::as_array);
+    let spec = spec.map_or(&[][..], Vec::as_slice);
     let days = |kind: &str| {
         let found = spec.iter().find(|s| s["event_type"] == kind);
         found.and_then(|s| s["window_days"].as_u64()).unwrap_or(0)
@@ -319,7 +319,7 @@ impl World {
         };
         let list: Vec<Value> =
             names(event).iter().map(|n| windowed(n, sum, query, worth)).collect();
-        Some(json!(list))
+        Some(Value::Array(list))
     }
     fn costs(&self, f: &Figures, query: &Query, conversions: bool) -> Option<Value> {
         let spend = num::float(f.spend) / num::float(self.offset());
@@ -391,8 +391,8 @@ fn one(name: &str, f: &Figures, value: &str) -> Option<Value> {
 /// nothing since 2026-01-12.
 fn windowed(name: &str, sum: &Sum, query: &Query, spell: impl Fn(u64) -> String) -> Value {
     let mut item = Map::new();
-    item.insert("action_type".to_owned(), json!(name));
-    item.insert("value".to_owned(), json!(spell(sum.value)));
+    item.insert("action_type".to_owned(), Value::String(name.to_owned()));
+    item.insert("value".to_owned(), Value::String(spell(sum.value)));
     for window in &query.windows {
         let count = match window.as_str() {
             "1d_click" => sum.click_1d,
@@ -401,7 +401,7 @@ fn windowed(name: &str, sum: &Sum, query: &Query, spell: impl Fn(u64) -> String)
             _ => 0,
         };
         if count > 0 {
-            item.insert(window.clone(), json!(spell(count)));
+            item.insert(window.clone(), Value::String(spell(count)));
         }
     }
     Value::Object(item)

@@ -244,7 +244,8 @@ fn respond(world: &mut World, incoming: Incoming) -> Response {
         Err(refusal) => (refusal.status, refusal.body(&trace)),
     };
     let headers = world.headers(&path, &trace);
-    Response { status, headers, body: body.to_string().into_bytes() }
+    let body = serde_json::to_vec(&body).expect("a JSON value has only text keys");
+    Response { status, headers, body }
 }
 
 impl Transport for Sandbox {

@@ -254,6 +254,7 @@ impl World {
                     Level::Ad => row.ads.iter().map(|a| (*a, *a)).collect(),
                 };
                 let parts = u32::try_from(row.ads.len()).unwrap_or(1);
+                let setting = super::figures::setting(node);
                 for (key, ad) in shares {
                     let at =
                         row.ads.iter().position(|a| *a == ad).and_then(|n| u32::try_from(n).ok());
@@ -263,13 +264,18 @@ impl World {
                     // An ad queried on its own is its share even at a coarser level.
                     let own = query.scope.and_then(|s| row.ads.iter().position(|a| *a == s));
                     let own = own.and_then(|n| u32::try_from(n).ok());
-                    let piece = at.or(own).map_or_else(|| shown.clone(), |n| shown.share(n, parts));
+                    let piece = at.or(own).map(|n| shown.share(n, parts));
+                    let piece = piece.as_ref().unwrap_or(&shown);
                     for (n, labels) in (0..slices).zip(&query.breakdowns) {
                         let slot = (key, usize::try_from(n).unwrap_or(0));
                         let entry = of
                             .entry(slot)
                             .or_insert_with(|| Figures::new(key, (*since, *until), labels));
-                        entry.add(*adset, &piece.share(n, slices), &super::figures::setting(node));
+                        if slices == 1 {
+                            entry.add(*adset, piece, &setting);
+                        } else {
+                            entry.add(*adset, &piece.share(n, slices), &setting);
+                        }
                     }
                 }
             }

@@ -13,13 +13,16 @@ use super::{
     scenario::{EventFamily, EventSpec},
     world::World,
 };
-use crate::domain::{HOUR_MS, Moment};
+use crate::domain::{Day, HOUR_MS, Moment};
 
 /// Of all events on the site, the ads account for about this share in tenths.
 const ADS_TENTHS: u64 = 4;
 /// Page views per landing page view.
 const PAGES_PER_VISIT: u64 = 3;
 const KEPT_DAYS: i64 = 7;
+
+/// Events the ads brought on the days looked at so far, by level.
+type Days = BTreeMap<Day, [u64; 5]>;
 
 impl World {
     /// Hourly counts of the last seven days, of all events together or of one. Beside the events themselves a few
@@ -45,8 +48,9 @@ impl World {
             }
         };
         let only = call.params.text("event");
-        let counted = |hour: Moment| -> Vec<Value> {
-            let events = self.site_events(hour).into_iter();
+        let mut days = Days::new();
+        let mut counted = |hour: Moment| -> Vec<Value> {
+            let events = self.site_events(&mut days, hour).into_iter();
             let events =
                 events.filter(|(name, n)| *n > 0 && only.as_deref().is_none_or(|o| o == *name));
             let events: Vec<(&str, u64)> = events.map(|(name, n)| (name, n * share / 10)).collect();
@@ -68,28 +72,30 @@ impl World {
                 _ => Vec::new(),
             }
         };
-        self.by_hour(call, &aggregation, &counted)
+        self.by_hour(call, &aggregation, &mut counted)
     }
     /// `GET /{custom conversion}/stats`.
     pub(super) fn conversion_stats(&self, call: &Call, node: &Node) -> Answer {
         let aggregation = call.params.text("aggregation").unwrap_or_else(|| "count".to_owned());
         let known = |e: &EventSpec| matches!(e.family, EventFamily::Custom(id) if id == node.id);
         let title = self.scenario.events.iter().find(|e| known(e)).map(|e| e.title);
-        let counted = |hour: Moment| -> Vec<Value> {
-            let count = title.and_then(|t| self.site_events(hour).get(t).copied()).unwrap_or(0);
+        let mut days = Days::new();
+        let mut counted = |hour: Moment| -> Vec<Value> {
+            let events = self.site_events(&mut days, hour);
+            let count = title.and_then(|t| events.get(t).copied()).unwrap_or(0);
             if count == 0 {
                 Vec::new()
             } else {
                 vec![json!({"value": node.text("name"), "count": count})]
             }
         };
-        self.by_hour(call, &aggregation, &counted)
+        self.by_hour(call, &aggregation, &mut counted)
     }
     fn by_hour(
         &self,
         call: &Call,
         aggregation: &str,
-        counted: &dyn Fn(Moment) -> Vec<Value>,
+        counted: &mut dyn FnMut(Moment) -> Vec<Value>,
     ) -> Answer {
         let bound = |name: &str, default: Moment| {
             let text = call.params.text(name);
@@ -109,7 +115,12 @@ impl World {
         while hour < until {
             let counts = counted(hour);
             if !counts.is_empty() {
-                hours.push(json!({"aggregation": aggregation, "start_time": self.stamp(hour), "data": counts}));
+                let named = [
+                    ("aggregation", json!(aggregation)),
+                    ("start_time", self.stamp(hour)),
+                    ("data", Value::Array(counts)),
+                ];
+                hours.push(Value::Object(map(named)));
             }
             hour = hour.plus(HOUR_MS);
         }
@@ -159,21 +170,24 @@ impl World {
         Ok(json!({"id": id.to_string()}))
     }
     /// Events of one hour: the day's, spread evenly. The current day repeats yesterday's pace.
-    fn site_events(&self, hour: Moment) -> BTreeMap<&'static str, u64> {
+    fn site_events(&self, days: &mut Days, hour: Moment) -> BTreeMap<&'static str, u64> {
         let mut day = self.zone().day_of(hour);
         let at =
             u64::try_from(hour.since(self.zone().start_of(day)) / HOUR_MS).unwrap_or(0).min(23);
         if day == self.today {
             day = day.plus(-1);
         }
-        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let mut of_day = [0_u64; 5];
-        for (_, row) in self.rows.range((day, 0)..=(day, u64::MAX)) {
-            for (sum, c) in of_day.iter_mut().zip(row.events) {
-                *sum += u64::from(c.total);
+        let of_day = days.entry(day).or_insert_with(|| {
+            let mut sums = [0_u64; 5];
+            for (_, row) in self.rows.range((day, 0)..=(day, u64::MAX)) {
+                for (sum, c) in sums.iter_mut().zip(row.events) {
+                    *sum += u64::from(c.total);
+                }
             }
-        }
-        for (event, ads) in self.scenario.events.iter().zip(of_day) {
+            sums
+        });
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (event, ads) in self.scenario.events.iter().zip(*of_day) {
             let pages = if event.custom_event_type.is_none() { PAGES_PER_VISIT } else { 1 };
             let site = ads * pages * 10 / ADS_TENTHS;
             *counts.entry(event.title).or_default() += (at + 1) * site / 24 - at * site / 24;

@@ -227,10 +227,13 @@ impl World {
         while self.now < target {
             let midnight = self.zone().end_of(self.today);
             let horizon = target.min(midnight);
+            // Reading the clock of every object there ever was would be most of what time costs: a date two days away is
+            // not today on any clock.
+            let dates = [-2, 2].map(|days| self.today.plus(days).to_string());
             let next = self
                 .nodes
                 .values()
-                .flat_map(|n| Self::turning_points(n))
+                .flat_map(|n| Self::turning_points(n, &dates))
                 .filter(|t| *t > self.now && *t < horizon)
                 .min()
                 .unwrap_or(horizon);
@@ -244,10 +247,14 @@ impl World {
             }
         }
     }
-    fn turning_points(node: &Node) -> impl Iterator<Item = Moment> {
+    /// The moments between two dates at which something of an object begins or ends.
+    fn turning_points(node: &Node, [first, last]: &[String; 2]) -> impl Iterator<Item = Moment> {
         let named = ["start_time", "end_time", "stop_time", "time_start", "time_end"];
-        let listed = named.into_iter().filter_map(|name| node.moment(name));
-        listed.chain([node.busy, node.review]).collect::<Vec<_>>().into_iter()
+        let listed = named.map(|name| {
+            let date = node.text(name).get(..10)?;
+            (first.as_str() <= date && date <= last.as_str()).then(|| node.moment(name))?
+        });
+        listed.into_iter().flatten().chain([node.busy, node.review])
     }
     fn furnish(&mut self) {
         let scenario = self.scenario.clone();
