@@ -13,7 +13,7 @@ use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, journal, lines::climb_of, propose::climb_row},
     domain::{
-        AdSetId, CampaignId, ClimbId, Moment, Status, Tree, Zone,
+        AdSetId, CampaignId, ClimbId, Moment, Status, Tree,
         climb::{Climb, Event, RouteKind, State, Step, Test},
         likeness::{Likeness, differences, likeness},
         plan::Template,
@@ -200,8 +200,7 @@ pub async fn hold<S: Store, R: MetaRead, C: Clock>(
     mut batch: Vec<Record>,
 ) -> Result<String> {
     let now = desk.clock.now();
-    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
-    let today = zone.unwrap_or_else(Zone::utc).day_of(now);
+    let today = desk.today().await?;
     let step = Step::Drift { what: format!("somebody else changed it: {what}") };
     let (next, _) = climb.on(&Event::Decided { step, today });
     let body = json!({ "climb": climb.id, "state": climb.state.as_str(), "what": what });

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     app::{Desk, Result, journal},
-    domain::{Moment, Tree},
+    domain::{AdSet, Moment, Tree},
     ports::{Clock, Record, Store, store::IntentRow},
 };
 
@@ -14,13 +14,14 @@ const STAMP_MS: i64 = 10 * 60 * 1000;
 /// Compares the last significant edit of every ad set with what was known, and writes what moved into the audit log.
 pub async fn watch<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, trees: &[Tree]) -> Result<()> {
     let mut intents: Option<Vec<IntentRow>> = None;
+    let sets = trees.iter().flat_map(|tree| &tree.adsets);
+    let keys: Vec<String> = sets.filter(|set| edited(set).is_some()).map(note_key).collect();
+    let notes = desk.store.notes(&keys).await?;
     for tree in trees {
         for set in &tree.adsets {
-            let Some(at) = set.learning.as_ref().and_then(|l| l.last_significant_edit) else {
-                continue;
-            };
-            let key = format!("learning:{}", set.id);
-            let known = crate::app::stand_down::last(desk.store, &key).await?;
+            let Some(at) = edited(set) else { continue };
+            let key = note_key(set);
+            let known = notes.get(&key).and_then(|text| text.parse().ok()).map(Moment::from_millis);
             if known == Some(at) {
                 continue;
             }
@@ -44,6 +45,14 @@ pub async fn watch<S: Store, R, C: Clock>(desk: Desk<'_, S, R, C>, trees: &[Tree
         }
     }
     Ok(())
+}
+
+fn edited(set: &AdSet) -> Option<Moment> {
+    set.learning.as_ref()?.last_significant_edit
+}
+
+fn note_key(set: &AdSet) -> String {
+    format!("learning:{}", set.id)
 }
 
 fn own_write<'a>(intents: &'a [IntentRow], ids: &[&str], at: Moment) -> Option<&'a IntentRow> {

@@ -38,8 +38,8 @@ pub mod views;
 pub mod watch;
 
 use crate::{
-    domain::{planner::Refusal, policy::Policy},
-    ports::{MetaError, StoreError},
+    domain::{Day, Zone, planner::Refusal, policy::Policy},
+    ports::{Clock, MetaError, MetaRead, Store, StoreError},
 };
 
 /// What every use case needs: history, reads of Meta, the time and the policy in force.
@@ -63,6 +63,15 @@ impl<S, R, C> Clone for Desk<'_, S, R, C> {
     }
 }
 impl<S, R, C> Copy for Desk<'_, S, R, C> {}
+
+impl<S: Store, R: MetaRead, C: Clock> Desk<'_, S, R, C> {
+    /// Today on the account's clock as it was last read; on UTC's while it never was.
+    async fn today(&self) -> Result<Day> {
+        let account = self.store.account(self.meta.account_id()).await?;
+        let zone = account.map_or_else(Zone::utc, |a| a.zone);
+        Ok(zone.day_of(self.clock.now()))
+    }
+}
 
 /// Any failure of a use case.
 #[derive(Debug, thiserror::Error)]

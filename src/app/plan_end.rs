@@ -12,7 +12,7 @@ use crate::{
         views,
     },
     domain::{
-        CampaignId, DecisionId, Moment, Money, Status, Zone,
+        CampaignId, DecisionId, Moment, Money, Status,
         climb::{Built, Climb, Effect, Event, PlanOutcome, Test},
         plan::{Action, Bindings, ObjectKind, Op, Plan, PlanKind},
         policy::Mode,
@@ -47,7 +47,7 @@ pub(super) async fn expire<S: Store, R: MetaRead, C: Clock>(
         let end = EndRow { outcome: why.clone(), why: why.clone(), at: now };
         let body = json!({ "plan": row.hash.as_str(), "outcome": why });
         let note = journal::audit(now, "plan_ended", desk.actor, body);
-        let event = ended_event(desk, &row, outcome, Built::default(), now).await?;
+        let event = ended_event(desk, &row, outcome, Built::default()).await?;
         let mut batch = vec![Record::PlanEnd(row.hash.clone(), end), note];
         if let Some((climb, effects)) = event {
             batch.push(Record::Climb(climb_row(&climb, now)));
@@ -64,7 +64,6 @@ async fn ended_event<S: Store, R: MetaRead, C: Clock>(
     row: &PlanRow,
     outcome: PlanOutcome,
     built: Built,
-    now: Moment,
 ) -> Result<Option<(Climb, Vec<Effect>)>> {
     let rows = desk.store.climbs(true).await?;
     let Some(stored) = rows.iter().find(|c| c.id == row.climb) else { return Ok(None) };
@@ -72,8 +71,7 @@ async fn ended_event<S: Store, R: MetaRead, C: Clock>(
     if climb.pending.as_ref().is_none_or(|p| p.plan != row.hash) {
         return Ok(None);
     }
-    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
-    let today = zone.map_or_else(|| Zone::utc().day_of(now), |z| z.day_of(now));
+    let today = desk.today().await?;
     Ok(Some(climb.on(&Event::Ended { kind: row.kind, outcome, built, today })))
 }
 
@@ -116,7 +114,7 @@ pub(super) async fn after_plan<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     let now = desk.clock.now();
     let built = built(desk, row, outcome, bindings, pulled, now).await?;
-    let Some((mut climb, mut effects)) = ended_event(desk, row, outcome, built, now).await? else {
+    let Some((mut climb, mut effects)) = ended_event(desk, row, outcome, built).await? else {
         return Ok(());
     };
     let void = restored::voids(desk.store, &row.hash).await?.is_some();

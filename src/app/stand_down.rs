@@ -14,7 +14,6 @@ use crate::{
     },
     domain::{
         CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, ObjectId, Status, Tree,
-        Zone,
         climb::{Climb, Command, Event, Placed, RouteKind, State, Step},
         plan::{
             Action, Aspect, Expectation, GUARD, MoneyAtRisk, ObjectKind, Op, Plan, PlanKind,
@@ -170,8 +169,7 @@ pub async fn lose<S: Store, R: MetaRead, C: Clock>(
         return Ok(None);
     }
     let now = desk.clock.now();
-    let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
-    let today = zone.unwrap_or_else(Zone::utc).day_of(now);
+    let today = desk.today().await?;
     let what = format!("somebody archived or deleted campaign {}, its incumbent", climb.incumbent);
     let (next, _) = climb.on(&Event::Decided { step: Step::Lost { what: what.clone() }, today });
     let body = json!({ "climb": climb.id, "state": next.state.as_str(), "why": what });

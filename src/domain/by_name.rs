@@ -13,6 +13,10 @@ use serde::{
 
 /// Names kept per thread. They come from outside, so there must be an end; what is beyond it is merely not shared.
 const SHARED: usize = 4_096;
+/// Entries for which a list has room when it gets its first.
+const HANDFUL: usize = 4;
+/// Entries it gets room for when it turns out to be longer.
+const DOZENS: usize = 28;
 
 thread_local! {
     static NAMES: RefCell<BTreeSet<Arc<str>>> = RefCell::default();
@@ -146,6 +150,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for ByName<V> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByName<V>, A::Error> {
                 let mut found = ByName::default();
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, V>()? {
+                    // A handful of windows stays small; action types come by the dozen.
+                    if found.len() == HANDFUL {
+                        found.0.reserve(DOZENS);
+                    }
                     found.insert(&name, value);
                 }
                 Ok(found)

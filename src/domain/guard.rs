@@ -299,9 +299,8 @@ pub fn may_hand_over(
     limits: &Limits,
 ) -> Result<(), Blocked> {
     let pauses = matches!(op, Op::SetStatus { to: Status::Paused, .. });
-    let takes_over = pauses && kind == PlanKind::Activate && !money.extra_total.is_positive();
     let cap = limits.max_daily_spend;
-    if takes_over && daily > cap.minor() {
+    if pauses && takes_its_place(kind, money) && daily > cap.minor() {
         return Err(Blocked::DailyCap { would: Money::from_minor(daily, cap.currency()), cap });
     }
     Ok(())
@@ -379,8 +378,12 @@ fn within_caps(facts: &Facts<'_>, movement: &Movement, limits: &Limits) -> Resul
 /// A campaign that takes another's place at the same budget is checked by the sum alone: the line is dark between its
 /// two writes, and waiting for the next week would cost more than the pro-rata re-basing can.
 fn swaps(facts: &Facts<'_>) -> bool {
-    let extra = facts.money.extra_total.is_positive();
-    facts.kind == PlanKind::Revert || (facts.kind == PlanKind::Activate && !extra)
+    facts.kind == PlanKind::Revert || takes_its_place(facts.kind, facts.money)
+}
+
+/// An activation that adds nothing turns the challenger on in place of its incumbent.
+fn takes_its_place(kind: PlanKind, money: &MoneyAtRisk) -> bool {
+    kind == PlanKind::Activate && !money.extra_total.is_positive()
 }
 
 /// Minor units that rounding up can add per campaign and period: one per stretch and day.

@@ -101,7 +101,7 @@ pub(super) async fn history(stage: &mut Stage) -> Result<(), RehearsalError> {
     let rows = store.decisions(None, u32::MAX).await?;
     let writes = store.intents(None).await?.len();
     let whole = store.verify_audit().await;
-    let problems = store.problems().await?;
+    let problems = store.integrity().await?;
     let mut replays = Vec::new();
     // Replaying is dear; every seventh decision of the story stands for the rest.
     for row in rows.iter().step_by(7) {

@@ -44,13 +44,13 @@ pub enum AuditError {
     Store(#[from] StoreError),
 }
 
-/// Adds the next link after the row that is the head within this transaction.
+/// Adds the next link after the row that is the head within this transaction; the link is the head from then on.
 pub(crate) async fn append(
     conn: &mut SqliteConnection,
     at: Moment,
     kind: &str,
     body: &[u8],
-) -> Result<(), StoreError> {
+) -> Result<Head, StoreError> {
     let doing = "writing the audit log";
     let head = newest(conn).await?;
     let body = personal::tokenised(conn, kind, body).await?;
@@ -62,7 +62,8 @@ pub(crate) async fn append(
         .bind(&link.body)
         .bind(link.prev.as_str())
         .bind(link.hash.as_str());
-    run(conn, doing, put).await.map(drop)
+    run(conn, doing, put).await?;
+    Ok(Head { seq: link.seq, hash: link.hash })
 }
 
 /// The newest link as head, as this connection sees it.
@@ -152,7 +153,9 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<Link>, StoreError> {
         let mut conn = self.read_connection("reading the audit log").await?;
-        links(&mut conn, after, limit).await
+        let links = links(&mut conn, after, limit).await?;
+        conn.done();
+        Ok(links)
     }
 
     /// Verifies the whole chain, whatever its length, in flat memory. Returns its head.
@@ -163,7 +166,9 @@ impl SqliteStore {
     /// Verifies the whole chain, and that every head in `anchors` (in any order) is a link of it.
     pub async fn verify_audit_against(&self, anchors: &[Head]) -> Result<Head, AuditError> {
         let mut conn = self.read_connection("reading the audit log").await?;
-        verify(&mut conn, Head::genesis(), anchors).await
+        let head = verify(&mut conn, Head::genesis(), anchors).await?;
+        conn.done();
+        Ok(head)
     }
 
     /// Verifies the links after a `checkpoint` known to be good, and that the checkpoint itself is still in place.
@@ -181,14 +186,18 @@ impl SqliteStore {
                 Some(_) => {}
             }
         }
-        verify(&mut conn, checkpoint.clone(), &[]).await
+        let head = verify(&mut conn, checkpoint.clone(), &[]).await?;
+        conn.done();
+        Ok(head)
     }
 
     /// Digest of the whole schema: changes when a table, index or trigger is added, dropped or altered. The agent puts
     /// it into the audit chain and compares it at start and on each tick.
     pub async fn schema_digest(&self) -> Result<String, StoreError> {
         let mut conn = self.read_connection("reading the schema").await?;
-        schema_digest(&mut conn).await
+        let digest = schema_digest(&mut conn).await?;
+        conn.done();
+        Ok(digest)
     }
 }
 

@@ -46,7 +46,9 @@ impl SqliteStore {
     pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
         let doing = "checking the database";
         let mut conn = self.read_connection(doing).await?;
-        open::problems(&mut conn).await.map_err(failed(doing))
+        let problems = open::problems(&mut conn).await.map_err(failed(doing))?;
+        conn.done();
+        Ok(problems)
     }
 }
 

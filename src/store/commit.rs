@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         Moment, ObjectId, OpKey,
+        audit::Head,
         plan::{Approval, ObjectKind, PlanHash},
         write_log::Entry,
     },
@@ -49,12 +50,12 @@ pub(crate) async fn run(
     Ok(done.rows_affected())
 }
 
-/// Writes one record of `account`.
+/// Writes one record of `account`; an audit link is the chain's new head.
 pub(crate) async fn apply(
     conn: &mut SqliteConnection,
     account: &str,
     record: &Record,
-) -> Result<(), StoreError> {
+) -> Result<Option<Head>, StoreError> {
     match record {
         Record::Account(info, at) => objects::put_account(conn, account, info, *at).await,
         Record::Tree(tree) => objects::put_tree(conn, account, tree).await,
@@ -75,18 +76,19 @@ pub(crate) async fn apply(
         }
         Record::Slot { job, slot, at } => {
             let put = sqlx::query(sql::SLOT_PUT).bind(account).bind(job);
-            run(conn, "claiming a slot", put.bind(slot.millis()).bind(at.millis())).await?;
-            Ok(())
+            run(conn, "claiming a slot", put.bind(slot.millis()).bind(at.millis())).await.map(drop)
         }
         Record::Note { key, value } => {
             let put = sqlx::query(sql::NOTE_PUT).bind(account).bind(key).bind(value);
-            run(conn, "keeping a note", put).await?;
-            Ok(())
+            run(conn, "keeping a note", put).await.map(drop)
         }
         Record::Sealed(row) => secrets::put(conn, account, row).await,
         Record::SealedRemoved { id } => secrets::remove(conn, account, id).await,
-        Record::Audit { at, kind, body } => audit::append(conn, *at, kind, body).await,
-    }
+        Record::Audit { at, kind, body } => {
+            return audit::append(conn, *at, kind, body).await.map(Some);
+        }
+    }?;
+    Ok(None)
 }
 
 async fn climb(

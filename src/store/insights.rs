@@ -86,15 +86,10 @@ pub(crate) async fn save(
     }
     let change = Change::Insights { range: covered, rows: rows.len(), fetched_at };
     store.before(change)?;
-    let mut tx = store.begin(doing).await?;
-    let saved = match save_all(&mut tx, store.key(), covered, rows, fetched_at).await {
-        Ok(saved) => saved,
-        Err(error) => {
-            let _ = tx.rollback().await;
-            return Err(error);
-        }
+    let all = async |conn: &mut SqliteConnection| {
+        save_all(conn, store.key(), covered, rows, fetched_at).await
     };
-    tx.commit().await.map_err(failed(doing))?;
+    let saved = store.change(doing, all).await?;
     store.after(change)?;
     Ok(saved)
 }
@@ -398,6 +393,8 @@ impl SqliteStore {
             let one = Walk { account, campaign: Some(campaign), range, as_of };
             walk(&mut tx, &one, &mut visit).await?;
         }
-        tx.rollback().await.map_err(failed(doing))
+        tx.rollback().await.map_err(failed(doing))?;
+        conn.done();
+        Ok(())
     }
 }

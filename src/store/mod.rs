@@ -27,6 +27,7 @@ mod space;
 mod sql;
 mod sqlite;
 mod standing;
+mod turns;
 mod vault;
 
 pub use anchor::{ANCHOR_FILE, AnchorFile, Anchors, KEY_FILE, set_anchors_aside};

@@ -82,21 +82,23 @@ async fn assert_settings(conn: &mut SqliteConnection, role: Role) -> Result<(), 
     Ok(())
 }
 
-/// A pool whose connections never age and are thrown away when they come back inside a transaction: after a full disk
-/// the engine has rolled back by itself, and only a fresh connection heals the driver's count.
+/// A connection that writes, with its settings asserted.
+pub(crate) async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let mut conn = SqliteConnection::connect_with(&options(path, Role::Writer)).await?;
+    assert_settings(&mut conn, Role::Writer).await?;
+    Ok(conn)
+}
+
+/// A pool of readers whose connections never age.
 async fn pool(path: &Path, role: Role) -> Result<SqlitePool, sqlx::Error> {
     SqlitePoolOptions::new()
-        .max_connections(if role == Role::Writer { 1 } else { READERS })
+        .max_connections(READERS)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(30))
         // A connection in process cannot be lost by a network; asking each before use would double every read's way.
         .test_before_acquire(false)
         .after_connect(move |conn, _| Box::pin(assert_settings(conn, role)))
-        .after_release(|conn, _| {
-            let clean = !conn.is_in_transaction();
-            Box::pin(async move { Ok(clean) })
-        })
         .connect_with(options(path, role))
         .await
 }
@@ -113,8 +115,11 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
         }
         Err(e) => return Err(open_error(path, e.to_string(), hint_for(&e, hint))),
     };
-    check_engine(path, &pool).await?;
-    let version = file_version(&pool).await?;
+    let doing = "reading the schema version";
+    let mut conn = pool.acquire().await.map_err(failed(doing))?;
+    check_engine(path, &mut conn).await?;
+    let version = file_version(&mut conn).await?;
+    drop(conn);
     header::newer(path, version)?;
     if version < dialect::SCHEMA_VERSION {
         let (found, known) = (version, dialect::SCHEMA_VERSION);
@@ -126,13 +131,13 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
 
 /// The writer of an existing database; takes the write lock once, so that a file that only looks writable is refused
 /// now and not at the first change.
-pub(crate) async fn writer(path: &Path) -> Result<SqlitePool, StoreError> {
+pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> {
     let hint = "the file and its directory must be writable for this user";
     let refused = |e: sqlx::Error| open_error(path, e.to_string(), hint_for(&e, hint));
-    let pool = pool(path, Role::Writer).await.map_err(refused)?;
-    let probe = pool.begin_with(dialect::BEGIN_WRITE).await.map_err(refused)?;
+    let mut conn = connect(path).await.map_err(refused)?;
+    let probe = conn.begin_with(dialect::BEGIN_WRITE).await.map_err(refused)?;
     probe.rollback().await.map_err(refused)?;
-    Ok(pool)
+    Ok(conn)
 }
 
 /// What to do about a file the engine cannot make sense of; else what was to be said anyway.
@@ -145,7 +150,10 @@ fn hint_for(error: &sqlx::Error, otherwise: &'static str) -> &'static str {
 
 /// A file that lost its own log, or lies beside another's, opens as if nothing were wrong and is then neither the one
 /// nor the other. Asked only after a death: a clean end leaves no log.
-pub(crate) async fn check_after_death(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
+pub(crate) async fn check_after_death(
+    path: &Path,
+    writer: &mut SqliteConnection,
+) -> Result<(), StoreError> {
     let found: Vec<String> = sqlx::query_scalar(dialect::QUICK_CHECK)
         .fetch_all(writer)
         .await
@@ -159,16 +167,16 @@ pub(crate) async fn check_after_death(path: &Path, writer: &SqlitePool) -> Resul
 const DAMAGED: &str = "the file is damaged, or the log beside it is another database's: copy the directory away, then \
      `rungwise db restore` a verified backup";
 
-async fn file_version(pool: &SqlitePool) -> Result<i64, StoreError> {
+async fn file_version(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar(dialect::SCHEMA_VERSION_OF_FILE)
-        .fetch_one(pool)
+        .fetch_one(conn)
         .await
         .map_err(failed("reading the schema version"))
 }
 
-async fn check_engine(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
+async fn check_engine(path: &Path, conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let text: String = sqlx::query_scalar(dialect::ENGINE_VERSION)
-        .fetch_one(pool)
+        .fetch_one(conn)
         .await
         .map_err(failed("reading the engine's version"))?;
     if !is_sound_engine(&text) {
@@ -187,7 +195,7 @@ fn is_sound_engine(version: &str) -> bool {
 
 /// Brings an existing database of the agent to the newest schema. An older one is copied first, and upgraded only when
 /// the copy was verified.
-pub(crate) async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
+pub(crate) async fn migrate(path: &Path, writer: &mut SqliteConnection) -> Result<(), StoreError> {
     check_engine(path, writer).await?;
     let found = file_version(writer).await?;
     header::newer(path, found)?;
@@ -199,10 +207,11 @@ pub(crate) async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), Stor
     run_migrations(path, writer).await
 }
 
-async fn run_migrations(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
+async fn run_migrations(path: &Path, conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let hint = "restore the backup made before the upgrade, or use the version that wrote it";
+    // Not `run`: its future is not `Send` for a connection borrowed for any lifetime.
     MIGRATIONS
-        .run(pool)
+        .run_direct(None, conn, false)
         .await
         .map_err(|e| open_error(path, format!("its schema cannot be upgraded: {e}"), hint))
 }
@@ -221,12 +230,10 @@ pub(crate) async fn create(
         remove_if_there(&dir.join(format!("{UNFINISHED_FILE}{rest}"))).map_err(io)?;
     }
     private_file(&unfinished).map_err(io)?;
-    let pool =
-        pool(&unfinished, Role::Writer).await.map_err(|e| open_error(path, e.to_string(), hint))?;
-    check_engine(path, &pool).await?;
-    run_migrations(path, &pool).await?;
+    let mut conn = connect(&unfinished).await.map_err(|e| open_error(path, e.to_string(), hint))?;
+    check_engine(path, &mut conn).await?;
+    run_migrations(path, &mut conn).await?;
     let doing = "making the database";
-    let mut conn = pool.acquire().await.map_err(failed(doing))?;
     let install = match rehearsed {
         Some((given, texts)) => {
             personal::foresee(&mut conn, given, texts).await?;
@@ -237,12 +244,11 @@ pub(crate) async fn create(
     sqlx::query(sql::META_PUT)
         .bind("install_id")
         .bind(install)
-        .execute(&mut *conn)
+        .execute(&mut conn)
         .await
         .map_err(failed(doing))?;
-    drop(conn);
     // The last connection to close moves the log's content into the file and removes the log.
-    pool.close().await;
+    conn.close().await.map_err(failed(doing))?;
     File::open(&unfinished).and_then(|f| f.sync_all()).map_err(io)?;
     std::fs::rename(&unfinished, path).map_err(io)?;
     sync_dir(dir).map_err(io)

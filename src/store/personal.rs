@@ -154,13 +154,15 @@ impl SqliteStore {
     pub async fn erase(&self, text: &str, by: &str, now: Moment) -> Result<bool, StoreError> {
         let doing = "erasing personal text";
         self.agent_only(doing)?;
-        let mut tx = self.begin(doing).await?;
-        let get = sqlx::query(sql::PERSONAL_TOKEN).bind(text);
-        let row = get.fetch_optional(&mut *tx).await.map_err(failed(doing))?;
-        let Some(row) = row else { return Ok(false) };
-        let token = Got::new(&row, doing).text("token")?;
-        run(&mut tx, doing, sqlx::query(sql::PERSONAL_ERASE).bind(&token)).await?;
-        tx.commit().await.map_err(failed(doing))?;
+        let erase = async |conn: &mut SqliteConnection| {
+            let get = sqlx::query(sql::PERSONAL_TOKEN).bind(text);
+            let row = get.fetch_optional(&mut *conn).await.map_err(failed(doing))?;
+            let Some(row) = row else { return Ok(None) };
+            let token = Got::new(&row, doing).text("token")?;
+            run(conn, doing, sqlx::query(sql::PERSONAL_ERASE).bind(&token)).await?;
+            Ok(Some(token))
+        };
+        let Some(token) = self.change(doing, erase).await? else { return Ok(false) };
         let by = if by == text { "agent" } else { by };
         let body = serde_json::json!({ "token": token, "by": by, "time": now.rfc3339() });
         let body = body.to_string().into_bytes();

@@ -113,7 +113,9 @@ impl SqliteStore {
     pub async fn schema_is_recorded(&self) -> Result<(), AuditError> {
         let mut conn = self.read_connection("reading the schema").await?;
         let found = read(&mut conn).await?;
-        match recorded(&mut conn).await? {
+        let recorded = recorded(&mut conn).await?;
+        conn.done();
+        match recorded {
             Some(recorded) if recorded != found => {
                 let (recorded, found) = (recorded.to_string(), found.to_string());
                 Err(AuditError::Schema { recorded, found })
@@ -127,7 +129,7 @@ impl SqliteStore {
         let mut conn = self.read_connection(doing).await?;
         let found = read(&mut conn).await?;
         let known = recorded(&mut conn).await?;
-        drop(conn);
+        conn.done();
         let doubt = match &known {
             Some(known) if *known == found => None,
             Some(known) if known.version == found.version && known.digest != found.digest => {

@@ -6,16 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection, sqlite::SqliteRow};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    anchor, audit, climbs, commit, dialect,
+    anchor, climbs, commit, dialect,
     error::failed,
     header::{self, open_error},
     hook::{Change, CommitHook},
     insights, objects, open, plans, secrets, small,
     space::{self, Reserve},
     standing::Standing,
+    turns::{Reader, Turn, Writer},
 };
 use crate::planted::{Bug, bug};
 use crate::{
@@ -59,8 +60,8 @@ struct Shared {
     dir: PathBuf,
     path: PathBuf,
     access: Access,
-    writer: Option<SqlitePool>,
-    reader: SqlitePool,
+    writer: Option<Writer>,
+    reader: Reader,
     standing: Standing,
     reserve: Reserve,
 }
@@ -89,15 +90,16 @@ impl SqliteStore {
                 }
                 header::check(&path)?;
                 let died = header::has_log(&path);
-                let writer = open::writer(&path).await?;
+                let mut conn = open::writer(&path).await?;
                 if died {
-                    open::check_after_death(&path, &writer).await?;
+                    open::check_after_death(&path, &mut conn).await?;
                 }
-                open::migrate(&path, &writer).await?;
+                open::migrate(&path, &mut conn).await?;
                 anchor::ensure_key(&dir)?;
                 // The agent does one thing at a time. On one connection its reads keep the pages that its commits have
                 // left in memory; a second one would forget all of them at every commit.
-                (Some(writer.clone()), writer)
+                let writer = Writer::new(&path, conn);
+                (Some(writer.clone()), Reader::Writer(writer))
             }
             Access::Commands | Access::Read if !exists => {
                 let hint = "run `rungwise init` and `rungwise sync` first, or choose another --dir";
@@ -105,11 +107,12 @@ impl SqliteStore {
             }
             Access::Commands => {
                 header::check(&path)?;
-                (Some(open::writer(&path).await?), open::readers(&path).await?)
+                let writer = Writer::new(&path, open::writer(&path).await?);
+                (Some(writer), Reader::Pool(open::readers(&path).await?))
             }
             Access::Read => {
                 header::check(&path)?;
-                (None, open::readers(&path).await?)
+                (None, Reader::Pool(open::readers(&path).await?))
             }
         };
         let standing = Standing::of(&dir, &path)
@@ -128,13 +131,6 @@ impl SqliteStore {
             return Err(open_error(&path, "there is a database", "choose an empty directory"));
         }
         open::create(dir, &path, Some((install_id, texts))).await
-    }
-
-    /// What the engine's own checks of file, indexes and foreign keys complain about; empty when all is well.
-    pub async fn problems(&self) -> Result<Vec<String>, StoreError> {
-        let doing = "checking the database";
-        let mut conn = self.read_connection(doing).await?;
-        open::problems(&mut conn).await.map_err(failed(doing))
     }
 
     /// The same database seen by another of its accounts.
@@ -207,23 +203,24 @@ impl SqliteStore {
     }
 
     async fn on_writer(&self, doing: &'static str, text: &'static str) -> Result<(), StoreError> {
-        let Some(writer) = &self.shared.writer else { return Ok(()) };
-        sqlx::query(text).fetch_all(writer).await.map(drop).map_err(failed(doing))
+        if self.shared.writer.is_none() {
+            return Ok(());
+        }
+        let mut conn = self.write_connection(doing).await?;
+        sqlx::query(text).fetch_all(&mut *conn).await.map_err(failed(doing))?;
+        conn.done();
+        Ok(())
     }
 
     /// Lets the file grow to `pages` pages only (never below what it has), as a full disk would: for rehearsals. Holds
     /// until the writer's connection is replaced, which the first failure brings about.
     pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
         let doing = "limiting the database's size";
-        let writer = self.shared.writer.as_ref();
-        let writer = writer.ok_or_else(|| forbidden(doing, "it was opened for reading only"))?;
+        let mut conn = self.write_connection(doing).await?;
         let text = sqlx::AssertSqlSafe(format!("{} = {pages}", dialect::PAGE_LIMIT));
-        sqlx::query(text).fetch_one(writer).await.map_err(failed(doing))?;
+        sqlx::query(text).fetch_one(&mut *conn).await.map_err(failed(doing))?;
+        conn.done();
         Ok(())
-    }
-
-    pub(crate) fn reader(&self) -> &SqlitePool {
-        &self.shared.reader
     }
 
     /// The account's number, as tables have it.
@@ -231,11 +228,15 @@ impl SqliteStore {
         self.account.as_str()
     }
 
-    pub(crate) async fn read_connection(
-        &self,
-        doing: &'static str,
-    ) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.reader().acquire().await.map_err(failed(doing))
+    pub(crate) async fn read_connection(&self, doing: &'static str) -> Result<Turn, StoreError> {
+        self.shared.reader.turn(doing, &self.shared.standing).await
+    }
+
+    async fn write_connection(&self, doing: &'static str) -> Result<Turn, StoreError> {
+        let Some(writer) = &self.shared.writer else {
+            return Err(forbidden(doing, "it was opened for reading only"));
+        };
+        writer.turn(doing, &self.shared.standing).await
     }
 
     /// Rows of a statement with parameters.
@@ -244,7 +245,10 @@ impl SqliteStore {
         doing: &'static str,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        query.fetch_all(self.reader()).await.map_err(failed(doing))
+        let mut conn = self.read_connection(doing).await?;
+        let rows = query.fetch_all(&mut *conn).await.map_err(failed(doing))?;
+        conn.done();
+        Ok(rows)
     }
 
     /// The one row of a statement, if any.
@@ -253,7 +257,10 @@ impl SqliteStore {
         doing: &'static str,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Option<SqliteRow>, StoreError> {
-        query.fetch_optional(self.reader()).await.map_err(failed(doing))
+        let mut conn = self.read_connection(doing).await?;
+        let row = query.fetch_optional(&mut *conn).await.map_err(failed(doing))?;
+        conn.done();
+        Ok(row)
     }
 
     pub(crate) fn before(&self, change: Change<'_>) -> Result<(), StoreError> {
@@ -264,16 +271,25 @@ impl SqliteStore {
         self.hook.as_ref().map_or(Ok(()), |hook| hook.after(change))
     }
 
-    /// Starts the transaction all changes go through.
-    pub(crate) async fn begin(
+    /// Runs `work` in the transaction all changes go through: all of it is done, or nothing.
+    pub(crate) async fn change<T>(
         &self,
         doing: &'static str,
-    ) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        let Some(writer) = &self.shared.writer else {
-            return Err(forbidden(doing, "it was opened for reading only"));
-        };
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.check_file()?;
-        writer.begin_with(dialect::BEGIN_WRITE).await.map_err(failed(doing))
+        let mut conn = self.write_connection(doing).await?;
+        let mut tx = conn.begin_with(dialect::BEGIN_WRITE).await.map_err(failed(doing))?;
+        let done = match work(&mut tx).await {
+            Ok(done) => tx.commit().await.map(|()| done).map_err(failed(doing)),
+            Err(error) => {
+                // When the engine has rolled back by itself this fails, and the connection is replaced.
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        };
+        conn.done();
+        done
     }
 
     pub(crate) fn agent_only(&self, doing: &'static str) -> Result<(), StoreError> {
@@ -317,18 +333,14 @@ impl SqliteStore {
     }
 
     async fn write_batch(&self, doing: &'static str, batch: &[Record]) -> Result<(), StoreError> {
-        let mut tx = self.begin(doing).await?;
-        for record in batch {
-            if let Err(error) = commit::apply(&mut tx, self.key(), record).await {
-                // When the engine has rolled back by itself this fails, and the pool replaces the connection.
-                let _ = tx.rollback().await;
-                return Err(error);
+        let written = self.change(doing, async |conn| {
+            let mut head = None;
+            for record in batch {
+                head = commit::apply(conn, self.key(), record).await?.or(head);
             }
-        }
-        let audited = batch.iter().any(|r| matches!(r, Record::Audit { .. }));
-        let head = if audited { Some(audit::newest(&mut tx).await?) } else { None };
-        tx.commit().await.map_err(failed(doing))?;
-        if let Some(head) = head {
+            Ok(head)
+        });
+        if let Some(head) = written.await? {
             self.shared.standing.remember_head(head);
         }
         Ok(())

@@ -197,6 +197,27 @@ async fn of_many_agents_that_start_at_once_exactly_one_runs() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_lost_is_never_made_anew_to_another_file() {
+    let world = World::new().await;
+    let file = world.dir.path().join(DATABASE_FILE);
+    let copy = world.dir.path().join("copy.db");
+    world.store.backup(&copy).await.unwrap();
+    fs::rename(&copy, &file).unwrap();
+    // The connection at hand still reads the file it was opened on.
+    world.store.head().await.unwrap();
+    // Abandoned on its way, unless the engine's thread was quicker.
+    loop {
+        let mut read = std::pin::pin!(world.store.head());
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx)));
+        if once.await.is_pending() {
+            break;
+        }
+    }
+    let error = world.store.head().await.unwrap_err();
+    assert!(error.to_string().contains("replaced"), "{error}");
+}
+
+#[tokio::test]
 async fn a_file_that_was_replaced_under_the_agent_stops_its_writes() {
     let world = World::new().await;
     let file = world.dir.path().join(DATABASE_FILE);

@@ -69,7 +69,7 @@ async fn an_abandoned_commit_is_complete_or_absent_and_the_store_goes_on() {
                 tokio::task::yield_now().await;
             }
         }
-        // A commit queued behind it shows that the pool is sound.
+        // A commit queued behind it shows that the connection is sound.
         world.store.commit(vec![note("alive", &key)]).await.unwrap();
     }
     for n in 0..100 {
@@ -80,6 +80,37 @@ async fn an_abandoned_commit_is_complete_or_absent_and_the_store_goes_on() {
     }
     assert_eq!(world.store.verify_audit().await.unwrap().seq, complete * 2);
     assert!(complete > 0, "a commit that was begun is carried out");
+}
+
+#[tokio::test]
+async fn an_abandoned_read_leaves_a_sound_connection_to_the_next() {
+    let world = World::new().await;
+    world.store.commit(vec![audit(1), audit(2)]).await.unwrap();
+    for polls in 0..6 {
+        {
+            let mut read = std::pin::pin!(world.store.links(0, 10));
+            for _ in 0..polls {
+                let once =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx)));
+                if once.await.is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(world.store.links(0, 10).await.unwrap().len(), 2, "after {polls} polls");
+        world.store.commit(vec![note("alive", &polls.to_string())]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_answers_nobody() {
+    let world = World::new().await;
+    let clone = world.store.clone();
+    world.store.clone().close().await;
+    for told in [clone.commit(vec![audit(1)]).await.unwrap_err(), clone.head().await.unwrap_err()] {
+        assert!(told.to_string().contains("closed"), "{told}");
+    }
 }
 
 /// Where a guard could still abort it, the engine undoes only the failed statement; elsewhere it ends the transaction by
