@@ -6,21 +6,18 @@
 
 use serde_json::json;
 
-use crate::planted::{Bug, bug};
 use crate::{
     app::{
         Desk, Result,
         commands::plan_row,
         journal, restored,
         stand_down::{Lowering, last, lower, switched},
-        standing::is_in_doubt,
-        strangers,
+        strangers::{Origin, is_adopted, origin},
         views::plan_of,
     },
     domain::{
-        DAY_MS, HOUR_MS, Moment, OpKey, Status,
+        DAY_MS, HOUR_MS, Moment, Status,
         plan::{Aspect, Expectation, ObjectKind, Op, Target},
-        write_log::Entry,
     },
     ports::{
         Clock, MetaRead, Record, Store,
@@ -33,10 +30,6 @@ use crate::{
 const SWEPT: &str = "swept";
 /// Between two sweeps, in milliseconds; a leftover is put away within a day of becoming visible.
 const EVERY_MS: i64 = HOUR_MS;
-/// Meta creates an object this long after the request was sent at the latest, by clocks that differ, in milliseconds.
-const SENT_WITHIN_MS: i64 = HOUR_MS;
-/// And this long before it, by such clocks.
-const SENT_BEFORE_MS: i64 = HOUR_MS / 12;
 const KINDS: [ObjectKind; 5] =
     [ObjectKind::Campaign, ObjectKind::AdSet, ObjectKind::Ad, ObjectKind::Rule, ObjectKind::Study];
 
@@ -65,16 +58,6 @@ pub async fn sweep<S: Store, R: MetaRead, C: Clock>(
     Ok(desk.store.commit(vec![Record::Note { key: SWEPT.to_owned(), value }]).await?)
 }
 
-fn is_away(found: &Found) -> bool {
-    matches!(found.status.as_str(), "ARCHIVED" | "DELETED" | "DISABLED")
-}
-
-/// The key in the last marker of a name.
-fn key_in(name: &str, prefix: &str) -> Option<OpKey> {
-    let (_, tail) = name.rsplit_once(prefix)?;
-    OpKey::new(tail.split_once(']')?.0).ok()
-}
-
 async fn one<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     found: &Found,
@@ -83,26 +66,12 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
     now: Moment,
     alarms: &mut Vec<String>,
 ) -> Result<()> {
-    let owned = intents.iter().any(|i| i.object.as_ref() == Some(&found.id));
-    if owned || is_away(found) {
-        return Ok(());
-    }
-    let key = key_in(&found.name, prefix);
-    let write = intents.iter().find(|i| key.as_ref() == Some(&i.op_key));
-    let Some(write) = write else {
-        if strangers::is_adopted(desk.store, &found.id).await? {
-            return Ok(());
-        }
-        return strange(desk, found, "nothing here knows it", now, alarms).await;
+    let write = match origin(found, prefix, intents) {
+        Origin::Accounted => return Ok(()),
+        Origin::Strange(_) if is_adopted(desk.store, &found.id).await? => return Ok(()),
+        Origin::Strange(why) => return strange(desk, found, why, now, alarms).await,
+        Origin::Twin(write) => write,
     };
-    // What is in doubt is looked for by reconciliation, and adopted there.
-    if is_in_doubt(write) {
-        return Ok(());
-    }
-    if !may_be_sent(write, found.created) && !bug(Bug::SweepTakesForeign) {
-        let why = "it was created when that write was not being sent: somebody's own copy";
-        return strange(desk, found, why, now, alarms).await;
-    }
     let Some(row) = plan_row(desk.store, &write.plan).await? else { return Ok(()) };
     let planned = plan_of(&row)?.action(&write.action).and_then(|a| a.op.name().map(str::to_owned));
     let renamed = planned.as_ref() != Some(&found.name);
@@ -116,15 +85,6 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
             .await;
     }
     put_away(desk, found, &row, alarms).await
-}
-
-/// Could an object of this age come from one of the sendings of a write? A copy that a person makes in Ads Manager
-/// carries the marker too, name and all, and is told apart by its age alone.
-fn may_be_sent(write: &IntentRow, created: Option<Moment>) -> bool {
-    let Some(created) = created else { return true };
-    let sent = write.entries.iter().filter(|(_, e)| *e == Entry::Started);
-    sent.map(|(at, _)| created.since(*at))
-        .any(|age| (-SENT_BEFORE_MS..SENT_WITHIN_MS).contains(&age))
 }
 
 async fn put_away<S: Store, R: MetaRead, C: Clock>(
@@ -193,42 +153,4 @@ async fn strange<S: Store, R, C: Clock>(
     desk.store.commit(vec![Record::Note { key, value }, link]).await?;
     alarms.push(what);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_twin_is_as_old_as_a_sending_and_a_persons_copy_is_not() {
-        let at = Moment::from_millis;
-        let write = IntentRow {
-            op_key: OpKey::new("ABC234").unwrap(),
-            plan: crate::domain::plan::PlanHash::named("aa"),
-            action: "campaign".to_owned(),
-            creates: Some(ObjectKind::Campaign),
-            request: crate::domain::plan::Template {
-                method: "POST".to_owned(),
-                path: "act_1/campaigns".to_owned(),
-                params: Vec::new(),
-            },
-            at: at(0),
-            entries: vec![(at(0), Entry::Started), (at(9 * HOUR_MS), Entry::Started)],
-            object: None,
-            verified: false,
-        };
-        assert!(may_be_sent(&write, Some(at(2_000))));
-        assert!(may_be_sent(&write, Some(at(9 * HOUR_MS))));
-        assert!(!may_be_sent(&write, Some(at(5 * HOUR_MS))), "between two sendings");
-        assert!(!may_be_sent(&write, Some(at(99 * HOUR_MS))));
-        assert!(may_be_sent(&write, None), "Meta does not tell its age");
-    }
-    #[test]
-    fn the_last_marker_of_a_name_counts() {
-        let key = |name: &str| key_in(name, "[rw:").map(|k| k.to_string());
-        assert_eq!(key("Shop | purchase [rw:ABC234]").as_deref(), Some("ABC234"));
-        assert_eq!(key("Shop [rw:AAA] x [rw:BBB] - Copy").as_deref(), Some("BBB"));
-        assert_eq!(key("Shop [rw:half"), None);
-        assert_eq!(key("Shop"), None);
-    }
 }

@@ -94,7 +94,7 @@ impl Stage {
         {
             let mut witness = self.border.witness();
             let later = std::mem::replace(&mut *witness, copy.witness);
-            witness.goes_back(later);
+            witness.goes_back(later, &world);
             edits.created.retain(|id| !witness.ours.contains(id));
             witness.people_edited(now, &edits, &copy.world, &world);
             witness.committed(&records);

@@ -184,8 +184,8 @@ impl Witness {
     }
 
     /// The history is again what it was when this witness was copied; `later` has seen what came of it since. What was
-    /// found and what people did stays known; what this history does not know was not done by it.
-    pub fn goes_back(&mut self, later: Self) {
+    /// found and what people did stays known; what this history does not know was not done by it. `world` is what stands.
+    pub fn goes_back(&mut self, later: Self, world: &[Standing]) {
         let planned = |books: &Books| -> BTreeSet<String> {
             let actions = books.plans.values().flat_map(|p| &p.plan.actions);
             actions.map(|a| a.op_key.to_string()).collect()
@@ -196,10 +196,14 @@ impl Witness {
         // What was in doubt when the copy was made may have been carried out.
         let begun = |key: &String| self.books.writes.contains_key(key);
         let made: Vec<_> = later.made.into_iter().filter(|(_, key)| begun(key)).collect();
-        // What was edited, the lost history may have edited again.
+        // What was edited, the lost history may have edited again; a rule that it deleted is in no list any more.
         let creates = |key: &String| self.books.writes.get(key).is_some_and(|w| w.creates);
+        let stands = |id: &str| world.iter().any(|o| o.id == id);
+        let deleted: BTreeSet<&String> =
+            made.iter().filter(|(id, _)| !stands(id)).map(|(_, key)| key).collect();
         let before = std::mem::take(&mut self.happened).into_iter();
-        self.happened = before.chain(later.happened).filter(creates).collect();
+        let happened = before.chain(later.happened);
+        self.happened = happened.filter(|key| creates(key) && !deleted.contains(key)).collect();
         self.ours.extend(made.iter().map(|(id, _)| id.clone()));
         self.made.extend(made);
         self.permits.clear();

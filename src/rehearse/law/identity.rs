@@ -174,11 +174,13 @@ pub fn inventory(
             found.push(("no_ghost", format!("{id} of {key} is not in the world")));
         }
     }
-    // What our requests made is known to some write, once all doubts are settled.
+    // What our requests made and people did not switch is known to some write, once all doubts are settled.
     let doubts = books.in_doubt().next().is_some();
     let known: BTreeSet<&str> = books.writes.values().filter_map(|w| w.object.as_deref()).collect();
+    let switched = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
     let lost = world.iter().filter(|o| {
-        o.is_on() && o.kind == "campaign" && ours.contains(&o.id) && !known.contains(o.id.as_str())
+        let own = o.kind == "campaign" && ours.contains(&o.id) && !switched(&o.id);
+        own && o.is_on() && !known.contains(o.id.as_str())
     });
     if !doubts {
         found.extend(lost.map(|o| ("no_orphan", format!("{} {} is on and unknown", o.kind, o.id))));
