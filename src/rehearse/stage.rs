@@ -334,10 +334,16 @@ impl Stage {
     }
     /// Drops everything the process held and starts it anew on what is on disk.
     pub(super) async fn restart(&mut self) -> Result<(), RehearsalError> {
-        self.parts = None;
+        self.bury().await;
         self.border.life.fetch_add(1, Ordering::Relaxed);
         self.border.witness().died();
         self.begin_life().await
+    }
+    /// Drops the agent. Its connection is closed here and now, as the system closes the files of a dead process.
+    async fn bury(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.store.clone().close().await;
+        }
     }
     /// Starts the agent on what is on disk.
     pub(super) async fn begin_life(&mut self) -> Result<(), RehearsalError> {
@@ -348,7 +354,7 @@ impl Stage {
     }
     /// Stops the agent and puts an old copy in the place of its database; gives what the restore recorded.
     pub(super) async fn restore(&mut self, from: &Path) -> Result<Vec<Record>, RehearsalError> {
-        self.parts = None;
+        self.bury().await;
         self.border.life.fetch_add(1, Ordering::Relaxed);
         let now = self.now();
         let restored = self.unlocked(async || {

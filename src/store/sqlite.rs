@@ -98,7 +98,7 @@ impl SqliteStore {
                 anchor::ensure_key(&dir)?;
                 // The agent does one thing at a time. On one connection its reads keep the pages that its commits have
                 // left in memory; a second one would forget all of them at every commit.
-                let writer = Writer::new(&path, conn);
+                let writer = Writer::new(&path, conn, Some(Arc::clone(hold)));
                 (Some(writer.clone()), Reader::Writer(writer))
             }
             Access::Commands | Access::Read if !exists => {
@@ -107,7 +107,7 @@ impl SqliteStore {
             }
             Access::Commands => {
                 header::check(&path)?;
-                let writer = Writer::new(&path, open::writer(&path).await?);
+                let writer = Writer::new(&path, open::writer(&path).await?, None);
                 (Some(writer), Reader::Pool(open::readers(&path).await?))
             }
             Access::Read => {

@@ -14,11 +14,46 @@ use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, pool::PoolConn
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{error::failed, open, standing::Standing};
-use crate::ports::StoreError;
+use crate::ports::{AgentHold, StoreError};
+
+/// A connection, and the lock of the agent that uses it.
+///
+/// The lock is let go when the connection is closed, not when it is dropped: the last connection merges the log into the
+/// file, and an agent that starts meanwhile would find a file that is cut short.
+struct Held {
+    conn: Option<SqliteConnection>,
+    hold: Option<Arc<dyn AgentHold>>,
+}
+
+const HERE: &str = "a held connection is there until it is dropped";
+
+/// What a connection could not say at its end, the next one to open finds out.
+async fn close(conn: SqliteConnection, hold: Option<Arc<dyn AgentHold>>) {
+    let _ = conn.close().await;
+    drop(hold);
+}
+
+impl Held {
+    async fn close(mut self) {
+        if let Some(conn) = self.conn.take() {
+            close(conn, self.hold.take()).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without a runtime the program ends, and the lock with it.
+        if let (Some(conn), Ok(runtime)) = (self.conn.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(close(conn, self.hold.take()));
+        }
+    }
+}
 
 /// Where the connection is while nobody uses it.
 enum Place {
-    Free(SqliteConnection),
+    Free(Held),
     /// It was not given back: the next turn makes another.
     Lost,
     /// For good.
@@ -29,6 +64,7 @@ enum Place {
 #[derive(Clone)]
 pub(crate) struct Writer {
     path: PathBuf,
+    hold: Option<Arc<dyn AgentHold>>,
     place: Arc<Mutex<Place>>,
 }
 
@@ -39,8 +75,13 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(path: &Path, conn: SqliteConnection) -> Self {
-        Self { path: path.to_owned(), place: Arc::new(Mutex::new(Place::Free(conn))) }
+    pub(crate) fn new(
+        path: &Path,
+        conn: SqliteConnection,
+        hold: Option<Arc<dyn AgentHold>>,
+    ) -> Self {
+        let free = Place::Free(Held { conn: Some(conn), hold: hold.clone() });
+        Self { path: path.to_owned(), hold, place: Arc::new(Mutex::new(free)) }
     }
     /// Waits for the connection. One that was lost is made anew, to the file that `standing` knows and to no other.
     pub(crate) async fn turn(
@@ -53,7 +94,8 @@ impl Writer {
             Place::Free(conn) => conn,
             Place::Lost => {
                 standing.check_file()?;
-                open::connect(&self.path).await.map_err(failed(doing))?
+                let conn = open::connect(&self.path).await.map_err(failed(doing))?;
+                Held { conn: Some(conn), hold: self.hold.clone() }
             }
             Place::Closed => {
                 *place = Place::Closed;
@@ -64,9 +106,8 @@ impl Writer {
     }
     pub(crate) async fn close(&self) {
         let mut place = self.place.lock().await;
-        if let Place::Free(conn) = std::mem::replace(&mut *place, Place::Closed) {
-            // What it could not say at its end, the next one to open finds out.
-            let _ = conn.close().await;
+        if let Place::Free(held) = std::mem::replace(&mut *place, Place::Closed) {
+            held.close().await;
         }
     }
 }
@@ -111,7 +152,7 @@ pub(crate) struct Turn(On);
 
 enum On {
     // Dropped in this order: the next one begins when this one has let go.
-    Writer { conn: SqliteConnection, place: OwnedMutexGuard<Place> },
+    Writer { conn: Held, place: OwnedMutexGuard<Place> },
     Pool(PoolConnection<Sqlite>),
 }
 
@@ -120,10 +161,12 @@ impl Turn {
     /// itself, and only a fresh connection heals the driver's count.
     pub(crate) fn done(self) {
         match self.0 {
-            On::Writer { conn, mut place } if !conn.is_in_transaction() => {
-                *place = Place::Free(conn);
+            On::Writer { conn, mut place } => {
+                if conn.conn.as_ref().is_some_and(|conn| !conn.is_in_transaction()) {
+                    *place = Place::Free(conn);
+                }
             }
-            On::Writer { .. } | On::Pool(_) => {}
+            On::Pool(_) => {}
         }
     }
 }
@@ -132,7 +175,7 @@ impl Deref for Turn {
     type Target = SqliteConnection;
     fn deref(&self) -> &SqliteConnection {
         match &self.0 {
-            On::Writer { conn, .. } => conn,
+            On::Writer { conn, .. } => conn.conn.as_ref().expect(HERE),
             On::Pool(conn) => conn,
         }
     }
@@ -140,7 +183,7 @@ impl Deref for Turn {
 impl DerefMut for Turn {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         match &mut self.0 {
-            On::Writer { conn, .. } => conn,
+            On::Writer { conn, .. } => conn.conn.as_mut().expect(HERE),
             On::Pool(conn) => conn,
         }
     }
