@@ -170,8 +170,25 @@ async fn the_lock_lives_as_long_as_any_clone_of_the_agents_store() {
     let dir = world.dir;
     drop(world.store);
     assert!(matches!(agent(dir.path()).await, Err(StoreError::Locked { .. })));
-    drop(clone);
+    clone.close().await;
     agent(dir.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lock_outlives_a_store_that_was_merely_dropped_until_its_log_is_merged() {
+    let world = World::new().await;
+    world.store.commit(vec![audit(1)]).await.unwrap();
+    let dir = world.dir;
+    drop(world.store);
+    // The connection is closed by a task of this very thread, so it is still there.
+    assert!(matches!(agent(dir.path()).await, Err(StoreError::Locked { .. })));
+    let next = loop {
+        match agent(dir.path()).await {
+            Err(StoreError::Locked { .. }) => tokio::task::yield_now().await,
+            opened => break opened.unwrap(),
+        }
+    };
+    assert_eq!(next.verify_audit().await.unwrap().seq, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
