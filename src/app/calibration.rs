@@ -127,7 +127,8 @@ async fn after<S: Store>(
         Verdict::Stay | Verdict::Inconclusive | Verdict::Aborted => incumbent.clone(),
     };
     let mut sum = Exposure::default();
-    for seen in store.insights(id, &[winner], range, None).await? {
+    let actions = [action.to_owned()];
+    for seen in store.insights_counting(id, &[winner], range, None, &actions).await? {
         #[expect(clippy::cast_precision_loss, reason = "counts and money far below 2^53")]
         let (n, spend) = (seen.row.count(action) as f64, seen.row.spend.minor() as f64);
         sum.purchases += n;

@@ -157,7 +157,9 @@ impl Sight {
         let last = zone.last_closed(now, policy.compare.settle_ms);
         let window =
             DayRange::new(last.plus(-LOOK_BACK_DAYS), last).expect("it ends where it should");
-        let rows = store.insights(account, &[], window, as_of).await?;
+        let rungs = policy.ladder.rungs.iter().map(|rung| rung.action_type.clone());
+        let rungs: Vec<String> = rungs.collect();
+        let rows = store.insights_counting(account, &[], window, as_of, &rungs).await?;
         // Also the reads of the days since, which are the newest: settled days are not read again at each pull.
         let until = window.until().plus(LOOK_BACK_DAYS);
         let looked = DayRange::new(window.since(), until).unwrap_or(window);

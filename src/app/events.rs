@@ -157,13 +157,14 @@ async fn maturity<S: Store>(
         *slot = (*slot).max(read.fetched_at);
     }
     let action = policy.ladder.macro_rung().map_or("", |r| r.action_type.as_str());
+    let actions = [action.to_owned()];
     let mut counts: BTreeMap<(Day, usize), f64> = BTreeMap::new();
     let mut newest: BTreeMap<Day, f64> = BTreeMap::new();
     for (read_on, at) in last_of_day {
         let range = DayRange::new(read_on.plus(-RESTATED_DAYS), read_on.plus(-1))
             .expect("28 days before yesterday");
         newest.clear();
-        for seen in store.insights(id, &[], range, Some(at)).await? {
+        for seen in store.insights_counting(id, &[], range, Some(at), &actions).await? {
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
             let n = seen.row.count(action) as f64;
             *newest.entry(seen.row.day).or_insert(0.0) += n;

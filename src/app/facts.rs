@@ -255,7 +255,7 @@ pub async fn delivered<S: Store, R: MetaRead, C>(
     };
     let account = desk.meta.account_id();
     let reads = desk.store.coverage(account, range, None).await?;
-    let rows = desk.store.insights(account, campaigns, range, None).await?;
+    let rows = desk.store.insights_counting(account, campaigns, range, None, &[]).await?;
     for day in range.iter() {
         let over = zone.end_of(day);
         if !reads.iter().any(|r| r.range.contains(day) && r.fetched_at >= over) {

@@ -150,7 +150,8 @@ pub async fn look_for_shock<S: Store, R: MetaRead, C: Clock>(
     let back = i64::try_from(MEDIAN_DAYS).unwrap_or(14);
     let range = DayRange::new(today.plus(-back), today).expect("it ends today");
     let mut seen: BTreeMap<Day, Vec<InsightRow>> = BTreeMap::new();
-    for row in desk.store.insights(desk.meta.account_id(), &[], range, None).await? {
+    let id = desk.meta.account_id();
+    for row in desk.store.insights_counting(id, &[], range, None, &[]).await? {
         seen.entry(row.row.day).or_default().push(row.row);
     }
     let Some(found) = shock(&account_days(&seen, today, today_rows)) else { return Ok(()) };
@@ -171,7 +172,8 @@ pub async fn after_pull<S: Store, R: MetaRead, C: Clock>(
 ) -> Result<()> {
     let today = account.zone.day_of(desk.clock.now());
     let range = DayRange::new(today, today).expect("a day is a range");
-    let seen = desk.store.insights(desk.meta.account_id(), &[], range, None).await?;
+    let id = desk.meta.account_id();
+    let seen = desk.store.insights_counting(id, &[], range, None, &[]).await?;
     let rows: Vec<InsightRow> = seen.into_iter().map(|r| r.row).collect();
     look_for_shock(desk, account, &rows, alarms).await
 }

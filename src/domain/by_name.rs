@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::BTreeSet, fmt, marker::PhantomData, ops::I
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
     ser::SerializeMap as _,
 };
 
@@ -107,6 +107,34 @@ impl<V> ByName<V> {
     }
 }
 
+impl<'de, V: Deserialize<'de>> ByName<V> {
+    /// Reads only some names of a JSON object and passes over all others.
+    pub fn some_of(json: &'de [u8], names: &[String]) -> serde_json::Result<Self> {
+        struct Only<'n, V>(&'n [String], PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Only<'_, V> {
+            type Value = ByName<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByName<V>, A::Error> {
+                let mut found = ByName::default();
+                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+                    if self.0.iter().any(|wanted| *wanted == name) {
+                        found.insert(&name, map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(found)
+            }
+        }
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let found = reader.deserialize_map(Only(names, PhantomData))?;
+        reader.end()?;
+        Ok(found)
+    }
+}
+
 impl<V> Index<&str> for ByName<V> {
     type Output = V;
     /// Panics where the name is missing, like every map.
@@ -179,6 +207,10 @@ mod tests {
             proptest::prop_assert_eq!(&serde_json::from_str::<ByName<u64>>(&text).unwrap(), &ours);
             let value = serde_json::from_str::<serde_json::Value>(&text).unwrap();
             proptest::prop_assert_eq!(&serde_json::from_value::<ByName<u64>>(value).unwrap(), &ours);
+            let names = ["b\"".to_owned(), "a".to_owned()];
+            let some = ByName::<u64>::some_of(text.as_bytes(), &names).unwrap();
+            let wanted: Vec<_> = ours.iter().filter(|(name, _)| names.iter().any(|n| n == name)).collect();
+            proptest::prop_assert_eq!(some.iter().collect::<Vec<_>>(), wanted);
             for name in ["", "a", "b\"", "zz"] {
                 proptest::prop_assert_eq!(ours.get(name), usual.get(name));
             }

@@ -432,6 +432,15 @@ pub trait Store: Send + Sync {
         range: DayRange,
         as_of: Option<Moment>,
     ) -> impl Future<Output = Result<Vec<SeenRow>, StoreError>> + Send;
+    /// The same with the counts and values of these action types alone: most of a row are counts nobody asks for.
+    fn insights_counting(
+        &self,
+        account: &AccountId,
+        campaigns: &[CampaignId],
+        range: DayRange,
+        as_of: Option<Moment>,
+        actions: &[String],
+    ) -> impl Future<Output = Result<Vec<SeenRow>, StoreError>> + Send;
     /// Every complete read that touches `range`, oldest first, up to `as_of`.
     fn coverage(
         &self,

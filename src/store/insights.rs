@@ -6,6 +6,7 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, SqliteConnection};
 
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::planted::{Bug, bug};
 use crate::{
-    domain::{CampaignId, Day, DayRange, InsightRow, Moment, Money, SeenRow},
+    domain::{ByName, CampaignId, Day, DayRange, InsightRow, Moment, Money, SeenRow},
     ports::{
         StoreError,
         store::{CoverageRow, SavedInsights},
@@ -273,7 +274,20 @@ fn bind<'q>(
         .bind(packed.digest))
 }
 
-fn seen_row(got: &Got<'_>) -> Result<SeenRow, StoreError> {
+/// Values by name: all, or those of `actions` alone.
+fn named<V: DeserializeOwned>(
+    what: &str,
+    bytes: &[u8],
+    actions: Option<&[String]>,
+) -> Result<ByName<V>, StoreError> {
+    match actions {
+        None => doc::unplain(what, bytes),
+        Some([]) => Ok(ByName::default()),
+        Some(actions) => ByName::some_of(bytes, actions).map_err(|e| document(what, &e)),
+    }
+}
+
+fn seen_row(got: &Got<'_>, actions: Option<&[String]>) -> Result<SeenRow, StoreError> {
     let row = InsightRow {
         adset: got.parsed("adset")?,
         campaign: got.parsed("campaign")?,
@@ -282,8 +296,8 @@ fn seen_row(got: &Got<'_>) -> Result<SeenRow, StoreError> {
         impressions: got.count("impressions")?,
         link_clicks: got.count("link_clicks")?,
         attribution: got.text("attribution")?,
-        actions: doc::unplain("insight actions", got.bytes("actions")?)?,
-        values: doc::unplain("insight values", got.bytes("amounts")?)?,
+        actions: named("insight actions", got.bytes("actions")?, actions)?,
+        values: named("insight values", got.bytes("amounts")?, actions)?,
     };
     Ok(SeenRow { seen_at: got.moment("seen_at")?, row })
 }
@@ -294,6 +308,8 @@ struct Walk<'a> {
     campaign: Option<&'a CampaignId>,
     range: DayRange,
     as_of: i64,
+    /// Action types of which counts are read; None = all.
+    actions: Option<&'a [String]>,
 }
 
 /// Visits rows in order of day and ad set, a page at a time.
@@ -325,7 +341,7 @@ async fn walk(
         let more = i64::try_from(rows.len()).unwrap_or(PAGE) == PAGE;
         let mut last = None;
         for row in &rows {
-            let seen = seen_row(&Got::new(row, doing))?;
+            let seen = seen_row(&Got::new(row, doing), walk.actions)?;
             last = Some((seen.row.day.to_string(), seen.row.adset.to_string()));
             visit(seen);
         }
@@ -341,9 +357,10 @@ pub(crate) async fn collect(
     campaigns: &[CampaignId],
     range: DayRange,
     as_of: Option<Moment>,
+    actions: Option<&[String]>,
 ) -> Result<Vec<SeenRow>, StoreError> {
     let mut all = Vec::new();
-    store.insights_each(campaigns, range, as_of, |row| all.push(row)).await?;
+    each(store, campaigns, range, as_of, actions, |row| all.push(row)).await?;
     if campaigns.len() > 1 {
         all.sort_by(|a, b| (a.row.day, &a.row.adset).cmp(&(b.row.day, &b.row.adset)));
     }
@@ -370,6 +387,31 @@ pub(crate) async fn coverage(
     rows.iter().map(|r| row(&Got::new(r, doing))).collect()
 }
 
+async fn each(
+    store: &SqliteStore,
+    campaigns: &[CampaignId],
+    range: DayRange,
+    as_of: Option<Moment>,
+    actions: Option<&[String]>,
+    mut visit: impl FnMut(SeenRow) + Send,
+) -> Result<(), StoreError> {
+    let doing = "reading insights";
+    let mut conn = store.read_connection(doing).await?;
+    let mut tx = conn.begin_with(dialect::BEGIN_READ).await.map_err(failed(doing))?;
+    let (account, as_of) = (store.key(), as_of.map_or(i64::MAX, Moment::millis));
+    let all = Walk { account, campaign: None, range, as_of, actions };
+    if campaigns.is_empty() {
+        walk(&mut tx, &all, &mut visit).await?;
+    }
+    let named: BTreeSet<&CampaignId> = campaigns.iter().collect();
+    for campaign in named {
+        walk(&mut tx, &Walk { campaign: Some(campaign), ..all }, &mut visit).await?;
+    }
+    tx.rollback().await.map_err(failed(doing))?;
+    conn.done();
+    Ok(())
+}
+
 impl SqliteStore {
     /// Visits the rows [`crate::ports::Store::insights`] would return without holding them all in memory, from one
     /// state of the database. Ordered by day and ad set within each named campaign, or over all when none is named.
@@ -378,23 +420,8 @@ impl SqliteStore {
         campaigns: &[CampaignId],
         range: DayRange,
         as_of: Option<Moment>,
-        mut visit: impl FnMut(SeenRow) + Send,
+        visit: impl FnMut(SeenRow) + Send,
     ) -> Result<(), StoreError> {
-        let doing = "reading insights";
-        let mut conn = self.read_connection(doing).await?;
-        let mut tx = conn.begin_with(dialect::BEGIN_READ).await.map_err(failed(doing))?;
-        let as_of = as_of.map_or(i64::MAX, Moment::millis);
-        let account = self.key();
-        if campaigns.is_empty() {
-            walk(&mut tx, &Walk { account, campaign: None, range, as_of }, &mut visit).await?;
-        }
-        let named: BTreeSet<&CampaignId> = campaigns.iter().collect();
-        for campaign in named {
-            let one = Walk { account, campaign: Some(campaign), range, as_of };
-            walk(&mut tx, &one, &mut visit).await?;
-        }
-        tx.rollback().await.map_err(failed(doing))?;
-        conn.done();
-        Ok(())
+        each(self, campaigns, range, as_of, None, visit).await
     }
 }

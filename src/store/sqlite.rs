@@ -418,7 +418,18 @@ impl Store for SqliteStore {
         range: DayRange,
         as_of: Option<Moment>,
     ) -> Result<Vec<SeenRow>, StoreError> {
-        insights::collect(&self.for_account(account), campaigns, range, as_of).await
+        insights::collect(&self.for_account(account), campaigns, range, as_of, None).await
+    }
+    async fn insights_counting(
+        &self,
+        account: &AccountId,
+        campaigns: &[CampaignId],
+        range: DayRange,
+        as_of: Option<Moment>,
+        actions: &[String],
+    ) -> Result<Vec<SeenRow>, StoreError> {
+        let store = self.for_account(account);
+        insights::collect(&store, campaigns, range, as_of, Some(actions)).await
     }
     async fn coverage(
         &self,

@@ -148,6 +148,16 @@ impl Store for Memory {
     ) -> Result<Vec<SeenRow>, StoreError> {
         Ok(vec![])
     }
+    async fn insights_counting(
+        &self,
+        _: &AccountId,
+        _: &[CampaignId],
+        _: DayRange,
+        _: Option<Moment>,
+        _: &[String],
+    ) -> Result<Vec<SeenRow>, StoreError> {
+        Ok(vec![])
+    }
     async fn coverage(
         &self,
         _: &AccountId,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::{Rng as _, SeedableRng as _};
 use rungwise::{
-    domain::{AccountId, DayRange, InsightRow},
+    domain::{AccountId, ActionCount, DayRange, InsightRow, SeenRow},
     ports::{
         Record, Store as _, StoreError,
         store::{CoverageRow, SavedInsights},
@@ -123,6 +123,32 @@ async fn a_stream_over_many_pages_sees_each_row_once_and_in_order() {
     let mut seen = Vec::new();
     world.store.insights_each(&[], january(), None, |s| seen.push(s.row)).await.unwrap();
     assert_eq!(seen, rows);
+}
+
+#[tokio::test]
+async fn a_read_of_some_action_types_leaves_out_the_others_and_nothing_else() {
+    let world = World::new().await;
+    let mut row = insight("2026-01-05", "7", 100);
+    for (n, name) in ["landing_page_view", "offsite_conversion.fb_pixel_purchase", "purchase"]
+        .into_iter()
+        .enumerate()
+    {
+        let windows = [("1d_click", n as u64 + 1)].into_iter().collect();
+        row.actions.insert(name, ActionCount { value: n as u64 + 2, windows });
+        row.values.insert(name, 10);
+    }
+    world.store.save_insights(&account(), january(), &[row.clone()], at(1)).await.unwrap();
+    for wanted in [&[][..], &["purchase"], &["purchase", "landing_page_view", "nobody"]] {
+        let names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let got = world.store.insights_counting(&account(), &[], january(), None, &names).await;
+        let mut expected = row.clone();
+        let known = |name: &str| wanted.contains(&name);
+        let kept = row.actions.iter().filter(|(name, _)| known(name));
+        expected.actions = kept.map(|(name, count)| (name, count.clone())).collect();
+        let kept = row.values.iter().filter(|(name, _)| known(name));
+        expected.values = kept.map(|(name, minor)| (name, *minor)).collect();
+        assert_eq!(got.unwrap(), [SeenRow { seen_at: at(1), row: expected }], "{wanted:?}");
+    }
 }
 
 #[tokio::test]
