@@ -319,7 +319,9 @@ impl Wish<'_> {
             _ => regret,
         };
         let split = self.policy.compare.budget_mode == BudgetMode::Split;
-        let extra = if split { Money::zero(run_rate.currency()) } else { allowance };
+        // A split adds nothing, unless the challenger's share was raised beyond what is left to its incumbent.
+        let over = allowance.minor().saturating_sub(run_rate.minor()).max(0);
+        let extra = if split { Money::from_minor(over, run_rate.currency()) } else { allowance };
         let reversible =
             "the challenger can be paused at any time; what it spent is spent".to_owned();
         Ok(MoneyAtRisk {
