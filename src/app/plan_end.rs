@@ -4,11 +4,13 @@ use serde_json::json;
 
 use crate::{
     app::{
-        AppError, Desk, Result, commands, decide, hands_off, journal, lines,
+        AppError, Desk, Result, commands, decide,
+        filing::{approve_by_policy, file_plans},
+        hands_off, journal, lines,
         propose::{self, Basis, climb_row},
         pull::Pulled,
         restored, standing,
-        tick::{Ticked, approve_by_policy, file_plans},
+        ticked::Ticked,
         views,
     },
     domain::{

@@ -2,28 +2,23 @@
 //!
 //! A pass can be cut off anywhere and simply run again: everything it needs is in the store.
 
-use std::fmt::Write as _;
-
-use serde_json::json;
-
 use crate::{
     app::{
         AppError, Desk, Result,
         apply::{self, Door, Progress},
         collect::{self, Pass, Sight},
-        commands,
-        decide::{self, Filed},
-        hands_off, journal, learning, lines, plan_end,
-        propose::{self, Basis, climb_row},
+        commands, decide, filing, hands_off, learning, lines, plan_end,
+        propose::Basis,
         pull::{self, Pulled},
-        reconcile, site, stand_down, standing, sweep, watch,
+        reconcile, site, stand_down, standing, sweep,
+        ticked::Ticked,
+        watch,
     },
     domain::{
-        climb::{Climb, Effect, PlanOutcome, State, Verdict},
-        plan::{AUTONOMOUS, PlanKind},
+        climb::{Climb, PlanOutcome, State, Verdict},
         policy::Mode,
     },
-    ports::{Clock, MetaRead, MetaWrite, Record, StopSwitch, Store, store::PlanRow},
+    ports::{Clock, MetaRead, MetaWrite, StopSwitch, Store},
 };
 
 /// Rounds of decide–propose–apply in one pass: a pass that still moves after this goes on in the next one.
@@ -34,23 +29,6 @@ const MAX_ROUNDS: usize = 6;
 pub struct Scope {
     /// Take the daily decisions (else only climbs that wait for review or a plan move).
     pub decide: bool,
-}
-
-/// What one pass did.
-#[derive(Debug, Default)]
-pub struct Ticked {
-    /// What was pulled.
-    pub pulled: Option<Pulled>,
-    /// Decisions taken.
-    pub decisions: Vec<Filed>,
-    /// Plans filed.
-    pub filed: Vec<PlanRow>,
-    /// Plans that ended, with how and why.
-    pub ended: Vec<(PlanRow, String, String)>,
-    /// Plans that wait, and for what.
-    pub waiting: Vec<(PlanRow, String)>,
-    /// What a person must look at.
-    pub alarms: Vec<String>,
 }
 
 /// The write side and its switch; absent in the modes that do not write.
@@ -244,69 +222,7 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
         trees: pass.trees,
         token_expires: pass.token_expires,
     };
-    file_plans(desk, &climb, &effects, basis, done).await.map(Some)
-}
-
-/// Files the plans that effects ask for, and approves them by policy where the mode says so. Gives the climb with the
-/// plan it then waits for.
-pub(super) async fn file_plans<S: Store, R: MetaRead, C: Clock>(
-    desk: Desk<'_, S, R, C>,
-    climb: &Climb,
-    effects: &[Effect],
-    basis: Basis<'_>,
-    done: &mut Ticked,
-) -> Result<Climb> {
-    let mut climb = climb.clone();
-    for effect in effects {
-        match effect {
-            Effect::Propose { kind } => match propose::propose(desk, &climb, *kind, basis).await {
-                Ok((next, row)) => {
-                    climb = next;
-                    if standing::mode(desk).await?.0 == Mode::Autonomous {
-                        approve_by_policy(desk, &row).await?;
-                    }
-                    done.filed.push(row);
-                }
-                // One climb that cannot be planned for must not stop the pass for all others.
-                Err(e @ (AppError::Plan(_) | AppError::Missing { .. })) => {
-                    let mut what = format!("no {} plan: {e}", kind.as_str());
-                    // A winner that cannot be promoted is no emergency: a person resumes or aborts. Whatever lowers is
-                    // tried again every day.
-                    if *kind == PlanKind::Shift && matches!(e, AppError::Plan(_)) {
-                        climb = hold(desk, climb, &what).await?;
-                        let _ = write!(what, "; `rungwise climb resume {}` tries again", climb.id);
-                    }
-                    done.alarms.push(format!("{}: {what}", climb.id));
-                }
-                Err(e) => return Err(e),
-            },
-            Effect::Alarm { what } => done.alarms.push(format!("{}: {what}", climb.id)),
-            Effect::OpenNext { .. } | Effect::Note { .. } => {}
-        }
-    }
-    Ok(climb)
-}
-
-/// Puts a climb on hold until a person resumes or aborts it.
-async fn hold<S: Store, R, C: Clock>(
-    desk: Desk<'_, S, R, C>,
-    climb: Climb,
-    why: &str,
-) -> Result<Climb> {
-    let (now, state) = (desk.clock.now(), climb.state.as_str());
-    let climb = Climb { held: Some(why.to_owned()), ..climb };
-    let body = json!({ "climb": climb.id, "state": state, "held": why });
-    let link = journal::audit(now, "climb_moved", desk.actor, body);
-    desk.store.commit(vec![Record::Climb(climb_row(&climb, now)), link]).await?;
-    Ok(climb)
-}
-
-/// The yes of the autonomous mode.
-pub(super) async fn approve_by_policy<S: Store, R, C: Clock>(
-    desk: Desk<'_, S, R, C>,
-    row: &PlanRow,
-) -> Result<()> {
-    commands::approve(desk, row, AUTONOMOUS, commands::WITHIN_LIMITS).await
+    filing::file_plans(desk, &climb, &effects, basis, done).await.map(Some)
 }
 
 /// Carries every approved plan out as far as it goes.

@@ -11,11 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Ended, Ending, Failure, args, output::Output, sandbox::populate};
 use crate::{
-    app::{
-        self, commands,
-        tick::{Scope, Ticked},
-        views,
-    },
+    app::{self, commands, tick::Scope, ticked::Ticked, views},
     boot::{self, AnyClock, AnyTransport, Parts, Role},
     config,
     domain::{DAY_MS, Day, HOUR_MS, Moment, climb::State},

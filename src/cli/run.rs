@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ending, Failure, args, context, output::Output};
 use crate::{
-    app::{AppError, tick::Ticked},
+    app::{AppError, ticked::Ticked},
     boot::Parts,
     daemon::{beat::BeatFile, hold, run::Ended, stop::Ending as EndingSwitch},
     ports::{Clock, MetaRead, SystemClock},

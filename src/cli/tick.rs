@@ -4,10 +4,7 @@ use serde_json::json;
 
 use super::{Ended, Ending, Failure, args, context, output::Output};
 use crate::{
-    app::{
-        self,
-        tick::{Scope, Ticked},
-    },
+    app::{self, tick::Scope, ticked::Ticked},
     domain::Moment,
 };
 

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{
         self, AppError, Desk,
-        tick::{Hands, Scope, Ticked},
+        tick::{Hands, Scope},
+        ticked::Ticked,
     },
     daemon::{
         jumps::Jumps,

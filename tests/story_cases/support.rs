@@ -6,7 +6,8 @@ use rungwise::{
     app::{
         commands::{self, answer},
         lines::climb_of,
-        tick::{Scope, Ticked, tick},
+        tick::{Scope, tick},
+        ticked::Ticked,
         views::plan_of,
     },
     boot::{self, AnyClock, AnyTransport, Parts, Role},
