@@ -1,5 +1,7 @@
 //! What each record becomes, within the transaction of its batch.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Moment, ObjectId, OpKey,
+        Moment, ObjectId, OpKey, Tree,
         audit::Head,
         plan::{Approval, ObjectKind, PlanHash},
         write_log::Entry,
@@ -50,15 +52,49 @@ pub(crate) async fn run(
     Ok(done.rows_affected())
 }
 
+/// Writes a batch of `account` in its order; gives the audit chain's head when it has grown. Trees and notes that follow
+/// one another share their statements.
+pub(crate) async fn all(
+    conn: &mut SqliteConnection,
+    account: &str,
+    batch: &[Record],
+) -> Result<Option<Head>, StoreError> {
+    let mut head = None;
+    let mut left = batch;
+    while let Some(record) = left.first() {
+        let trees: Vec<&Tree> = left.iter().map_while(as_tree).collect();
+        let notes: BTreeMap<&str, &str> = left.iter().map_while(as_note).collect();
+        let done = if !trees.is_empty() {
+            objects::put_trees(conn, account, &trees).await?;
+            trees.len()
+        } else if !notes.is_empty() {
+            put_notes(conn, account, &notes).await?;
+            left.iter().map_while(as_note).count()
+        } else {
+            head = apply(conn, account, record).await?.or(head);
+            1
+        };
+        left = &left[done..];
+    }
+    Ok(head)
+}
+
+fn as_tree(record: &Record) -> Option<&Tree> {
+    if let Record::Tree(tree) = record { Some(tree) } else { None }
+}
+fn as_note(record: &Record) -> Option<(&str, &str)> {
+    if let Record::Note { key, value } = record { Some((key, value)) } else { None }
+}
+
 /// Writes one record of `account`; an audit link is the chain's new head.
-pub(crate) async fn apply(
+async fn apply(
     conn: &mut SqliteConnection,
     account: &str,
     record: &Record,
 ) -> Result<Option<Head>, StoreError> {
     match record {
         Record::Account(info, at) => objects::put_account(conn, account, info, *at).await,
-        Record::Tree(tree) => objects::put_tree(conn, account, tree).await,
+        Record::Tree(tree) => objects::put_trees(conn, account, &[tree]).await,
         Record::Climb(row) => climb(conn, account, row).await,
         Record::Evidence { hash, at, bytes } => evidence(conn, account, hash, *at, bytes).await,
         Record::Decision(row) => decision(conn, account, row).await,
@@ -79,8 +115,7 @@ pub(crate) async fn apply(
             run(conn, "claiming a slot", put.bind(slot.millis()).bind(at.millis())).await.map(drop)
         }
         Record::Note { key, value } => {
-            let put = sqlx::query(sql::NOTE_PUT).bind(account).bind(key).bind(value);
-            run(conn, "keeping a note", put).await.map(drop)
+            put_notes(conn, account, &BTreeMap::from([(key.as_str(), value.as_str())])).await
         }
         Record::Sealed(row) => secrets::put(conn, account, row).await,
         Record::SealedRemoved { id } => secrets::remove(conn, account, id).await,
@@ -89,6 +124,17 @@ pub(crate) async fn apply(
         }
     }?;
     Ok(None)
+}
+
+/// Writes notes by name.
+async fn put_notes(
+    conn: &mut SqliteConnection,
+    account: &str,
+    notes: &BTreeMap<&str, &str>,
+) -> Result<(), StoreError> {
+    let notes = serde_json::json!(notes).to_string();
+    let put = sqlx::query(sql::NOTES_PUT).bind(account).bind(notes);
+    run(conn, "keeping notes", put).await.map(drop)
 }
 
 async fn climb(

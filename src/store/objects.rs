@@ -1,5 +1,8 @@
 //! The account and the campaigns' trees as read.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
     sqlite::SqliteStore,
 };
 use crate::{
-    domain::{AccountInfo, CampaignId, Moment, Tree},
+    domain::{AccountInfo, Ad, AdSet, Campaign, CampaignId, Moment, Tree},
     ports::StoreError,
 };
 
@@ -26,45 +29,75 @@ pub(crate) async fn put_account(
     run(conn, "keeping the account", put).await.map(drop)
 }
 
-/// Keeps a tree as a new version only when it differs from the newest in anything but the time of the read.
-pub(crate) async fn put_tree(
+/// A tree without the time of its read: the same bytes as long as nothing in it changes.
+#[derive(Serialize)]
+struct Timeless<'t> {
+    seen_at: Moment,
+    campaign: &'t Campaign,
+    adsets: &'t [AdSet],
+    ads: &'t [Ad],
+}
+
+impl<'t> Timeless<'t> {
+    fn of(Tree { seen_at: _, campaign, adsets, ads }: &'t Tree) -> Self {
+        Self { seen_at: Moment::from_millis(0), campaign, adsets, ads }
+    }
+}
+
+/// Keeps each tree as a new version only when it differs from the newest in anything but the time of the read.
+pub(crate) async fn put_trees(
     conn: &mut SqliteConnection,
     account: &str,
-    tree: &Tree,
+    trees: &[&Tree],
 ) -> Result<(), StoreError> {
-    let doing = "keeping a tree";
-    let campaign = tree.campaign.id.as_str();
-    let timeless = Tree { seen_at: Moment::from_millis(0), ..tree.clone() };
-    let bytes = doc::encode("tree", &timeless)?;
-    let digest = sha256(&bytes);
-    let seen = tree.seen_at.millis();
-    let head = sqlx::query(sql::TREE_HEAD)
-        .bind(account)
-        .bind(campaign)
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(failed(doing))?;
-    if let Some(row) = &head {
-        let known = Got::new(row, doing).text("digest")?;
-        if known == digest {
-            let put = sqlx::query(sql::TREE_SEEN).bind(account).bind(campaign).bind(seen);
-            return run(conn, doing, put).await.map(drop);
+    let doing = "keeping trees";
+    let mut heads = tree_heads(conn, account, trees).await?;
+    let mut seen_again: BTreeMap<&str, i64> = BTreeMap::new();
+    for tree in trees {
+        let campaign = tree.campaign.id.as_str();
+        let bytes = doc::encode("tree", &Timeless::of(tree))?;
+        let (digest, seen) = (sha256(&bytes), tree.seen_at.millis());
+        if heads.get(campaign) == Some(&digest) {
+            seen_again.insert(campaign, seen);
+            continue;
         }
+        let version = sqlx::query(sql::TREE_PUT)
+            .bind(account)
+            .bind(campaign)
+            .bind(seen)
+            .bind(&digest)
+            .bind(bytes);
+        run(conn, doing, version).await?;
+        let head = sqlx::query(sql::TREE_HEAD_PUT)
+            .bind(account)
+            .bind(campaign)
+            .bind(seen)
+            .bind(&digest)
+            .bind(seen);
+        run(conn, doing, head).await?;
+        heads.insert(campaign.to_owned(), digest);
     }
-    let version = sqlx::query(sql::TREE_PUT)
-        .bind(account)
-        .bind(campaign)
-        .bind(seen)
-        .bind(&digest)
-        .bind(bytes);
-    run(conn, doing, version).await?;
-    let head = sqlx::query(sql::TREE_HEAD_PUT)
-        .bind(account)
-        .bind(campaign)
-        .bind(seen)
-        .bind(&digest)
-        .bind(seen);
-    run(conn, doing, head).await.map(drop)
+    if seen_again.is_empty() {
+        return Ok(());
+    }
+    let seen_again = serde_json::json!(seen_again).to_string();
+    let put = sqlx::query(sql::TREES_SEEN).bind(account).bind(seen_again);
+    run(conn, doing, put).await.map(drop)
+}
+
+/// Digest of the newest version by campaign.
+async fn tree_heads(
+    conn: &mut SqliteConnection,
+    account: &str,
+    trees: &[&Tree],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let doing = "keeping trees";
+    let campaigns: Vec<&str> = trees.iter().map(|tree| tree.campaign.id.as_str()).collect();
+    let campaigns = serde_json::json!(campaigns).to_string();
+    let get = sqlx::query(sql::TREE_HEADS).bind(account).bind(campaigns);
+    let rows = get.fetch_all(&mut *conn).await.map_err(failed(doing))?;
+    let head = |got: Got<'_>| Ok((got.text("campaign")?, got.text("digest")?));
+    rows.iter().map(|row| head(Got::new(row, doing))).collect()
 }
 
 pub(crate) async fn account(store: &SqliteStore) -> Result<Option<AccountInfo>, StoreError> {

@@ -22,13 +22,16 @@ statements! {
         on conflict (account) do update set doc = excluded.doc, seen_at = excluded.seen_at";
     ACCOUNT_GET = "select doc from accounts where account = $1";
 
-    TREE_HEAD = "select digest, version_at from tree_heads where account = $1 and campaign = $2";
+    TREE_HEADS = "select campaign, digest from tree_heads
+        where account = $1 and campaign in (select value from json_each($2))";
     TREE_PUT = "insert into trees (account, campaign, seen_at, digest, doc) values ($1, $2, $3, $4, $5)";
     TREE_HEAD_PUT = "insert into tree_heads (account, campaign, version_at, digest, seen_at)
         values ($1, $2, $3, $4, $5)
         on conflict (account, campaign) do update
         set version_at = excluded.version_at, digest = excluded.digest, seen_at = excluded.seen_at";
-    TREE_SEEN = "update tree_heads set seen_at = $3 where account = $1 and campaign = $2 and seen_at < $3";
+    /// Milliseconds by campaign.
+    TREES_SEEN = "update tree_heads set seen_at = j.value from json_each($2) j
+        where account = $1 and campaign = j.key and seen_at < j.value";
     TREE_GET = "select t.doc, h.seen_at from tree_heads h
         join trees t on t.account = h.account and t.campaign = h.campaign and t.seen_at = h.version_at
         where h.account = $1 and h.campaign = $2";
@@ -149,7 +152,8 @@ statements! {
     SLOT_PUT = "insert into slots (account, job, slot, at) values ($1, $2, $3, $4)";
     SLOT_LAST = "select max(slot) as slot from slots where account = $1 and job = $2";
 
-    NOTE_PUT = "insert into notes (account, name, value) values ($1, $2, $3)
+    /// Values by name.
+    NOTES_PUT = "insert into notes (account, name, value) select $1, j.key, j.value from json_each($2) j where true
         on conflict (account, name) do update set value = excluded.value";
     NOTE_GET = "select value from notes where account = $1 and name = $2";
     NOTES_GET = "select name, value from notes where account = $1 and name in (select value from json_each($2))";
@@ -233,7 +237,7 @@ mod tests {
             (ACCOUNT_PUT, vec![T("1"), B(b"{}"), I(5)], 1),
             (TREE_PUT, vec![T("1"), T("7"), I(5), T(HASH), B(b"{}")], 1),
             (TREE_HEAD_PUT, vec![T("1"), T("7"), I(5), T(HASH), I(5)], 1),
-            (TREE_SEEN, vec![T("1"), T("7"), I(6)], 1),
+            (TREES_SEEN, vec![T("1"), T("{\"7\":6,\"8\":6}")], 1),
             (
                 INSIGHT_PUT,
                 vec![
@@ -271,8 +275,8 @@ mod tests {
             (COMMAND_DONE, vec![T("1"), I(1), I(6), T("ok")], 1),
             (COMMAND_PUT, vec![T("1"), I(5), T("a"), T("k"), T("s"), T("")], 1),
             (SLOT_PUT, vec![T("1"), T("pull"), I(5), I(6)], 1),
-            (NOTE_PUT, vec![T("1"), T("k"), T("v")], 1),
-            (NOTE_PUT, vec![T("1"), T("k"), T("w")], 1),
+            (NOTES_PUT, vec![T("1"), T("{\"k\":\"v\",\"l\":\"\"}")], 2),
+            (NOTES_PUT, vec![T("1"), T("{\"k\":\"w\"}")], 1),
             (PERSONAL_PUT, vec![T("p:1"), B(b"salt"), T("ada")], 1),
             (PERSONAL_PUT, vec![T("p:2"), B(b"salt"), T("eve")], 1),
             (PERSONAL_ERASE, vec![T("p:2")], 1),
@@ -290,7 +294,7 @@ mod tests {
         vec![
             (META_GET, vec![T("k")], 1),
             (ACCOUNT_GET, vec![T("1")], 1),
-            (TREE_HEAD, vec![T("1"), T("7")], 1),
+            (TREE_HEADS, vec![T("1"), T("[\"7\",\"8\"]")], 1),
             (TREE_GET, vec![T("1"), T("7")], 1),
             (TREES_GET, vec![T("1")], 1),
             (TREES_HISTORY, vec![T("1")], 1),

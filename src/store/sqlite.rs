@@ -288,7 +288,10 @@ impl SqliteStore {
                 Err(error)
             }
         };
-        conn.done();
+        // A full disk may have made the engine roll back by itself: the next turn has a fresh connection.
+        if !matches!(done, Err(StoreError::Full { .. })) {
+            conn.done();
+        }
         done
     }
 
@@ -333,14 +336,8 @@ impl SqliteStore {
     }
 
     async fn write_batch(&self, doing: &'static str, batch: &[Record]) -> Result<(), StoreError> {
-        let written = self.change(doing, async |conn| {
-            let mut head = None;
-            for record in batch {
-                head = commit::apply(conn, self.key(), record).await?.or(head);
-            }
-            Ok(head)
-        });
-        if let Some(head) = written.await? {
+        let all = async |conn: &mut SqliteConnection| commit::all(conn, self.key(), batch).await;
+        if let Some(head) = self.change(doing, all).await? {
             self.shared.standing.remember_head(head);
         }
         Ok(())
