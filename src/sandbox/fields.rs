@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::params::{Params, split};
+use super::params::{Params, pieces};
 
 /// What lies deeper in a field expression is left out.
 const DEEPEST: usize = 6;
@@ -32,7 +32,7 @@ fn nested(text: &str, depth: usize) -> Vec<Field> {
     if depth > DEEPEST {
         return Vec::new();
     }
-    split(text).iter().map(|piece| one(piece, depth)).collect()
+    pieces(text).map(|piece| one(piece, depth)).collect()
 }
 
 fn one(piece: &str, depth: usize) -> Field {

@@ -211,7 +211,8 @@ impl Sandbox {
             if inner.keeps_log { redacted(&incoming) } else { (String::new(), Value::Null) };
         let (method, asked) = (incoming.method, incoming.path.clone());
         // A GET changes nothing; comparing the whole world around each would be most of the work.
-        let before = (method != Method::Get).then(|| inner.world.snapshot());
+        let compared = inner.keeps_log || matches!(fault, Some(Fault::Clamped));
+        let before = (compared && method != Method::Get).then(|| inner.world.snapshot());
         let real = applied.then(|| respond(&mut inner.world, incoming));
         let applied = real.as_ref().is_some_and(|r| r.status < 400);
         if let (Some(Fault::Clamped), Some(before)) = (&fault, &before) {

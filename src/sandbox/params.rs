@@ -94,21 +94,21 @@ pub(super) fn plain(value: &Value) -> String {
 
 /// Splits at commas outside brackets.
 pub(super) fn split(text: &str) -> Vec<String> {
-    let (mut out, mut depth, mut piece) = (Vec::new(), 0_i32, String::new());
-    for c in text.chars() {
+    pieces(text).map(str::to_owned).collect()
+}
+
+/// The pieces between commas outside brackets that are not blank, trimmed.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    let between = text.split(move |c| {
         match c {
             '{' | '(' | '[' => depth += 1,
             '}' | ')' | ']' => depth -= 1,
-            ',' if depth == 0 => {
-                out.push(std::mem::take(&mut piece));
-                continue;
-            }
             _ => {}
         }
-        piece.push(c);
-    }
-    out.push(piece);
-    out.iter().map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()
+        c == ',' && depth == 0
+    });
+    between.map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 /// Reads JSON; else Python's spelling of it; else a bracketed list of bare words; else the text itself.

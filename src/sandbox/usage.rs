@@ -7,8 +7,6 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
-
 use super::{errors::Refusal, num, options::Tier};
 use crate::domain::{HOUR_MS, Moment};
 
@@ -143,43 +141,57 @@ impl Usage {
         let account_pct = if blocked_s > 0 { 100.0 } else { score };
         let all: i64 = self.calls.iter().map(|c| c.cost).sum();
         let whole = |x: f64| num::round(x.ceil()).min(100);
-        let case = |kind: Use, name: &str| -> Value {
+        let case = |kind: Use, name: &str| {
             let quota = num::float(self.quota(kind, ads));
             let used = whole(percent(num::float(self.hourly(now, kind)), quota));
             let regain = self.regain(now, kind, ads).max((blocked_s + 59) / 60);
-            json!({"type": name, "call_count": used, "total_cputime": used, "total_time": used,
-                   "estimated_time_to_regain_access": regain, "ads_api_access_tier": tier})
+            format!(
+                r#"{{"ads_api_access_tier":"{tier}","call_count":{used},"estimated_time_to_regain_access":{regain},"total_cputime":{used},"total_time":{used},"type":"{name}"}}"#
+            )
         };
-        let cases: Vec<Value> =
+        let cases: Vec<String> =
             [(Use::Insights, "ads_insights"), (Use::Management, "ads_management")]
                 .into_iter()
                 .filter(|(kind, _)| self.hourly(now, *kind) > 0)
                 .map(|(kind, name)| case(kind, name))
                 .collect();
+        let cases = cases.join(",");
         let app = whole(percent(num::float(all), APP_HOURLY));
+        let app_pct = num::float(app);
         let reset = if blocked_s > 0 {
             blocked_s
         } else {
             i64::from(account_pct > 0.0) * WINDOW_MS / 1_000
         };
-        let values = [
-            ("x-app-usage", json!({"call_count": app, "total_time": app, "total_cputime": app})),
+        // Every answer carries them, so they are spelled out: words of ours and numbers need no escaping.
+        [
+            (
+                "x-app-usage",
+                format!(r#"{{"call_count":{app},"total_cputime":{app},"total_time":{app}}}"#),
+            ),
             (
                 "x-ad-account-usage",
-                json!({"acc_id_util_pct": account_pct, "reset_time_duration": reset, "ads_api_access_tier": tier}),
+                format!(
+                    r#"{{"acc_id_util_pct":{account_pct:?},"ads_api_access_tier":"{tier}","reset_time_duration":{reset}}}"#
+                ),
             ),
-            ("x-business-use-case-usage", json!({ account: cases })),
+            ("x-business-use-case-usage", format!(r#"{{"{account}":[{cases}]}}"#)),
             (
                 "x-fb-ads-insights-throttle",
-                json!({"app_id_util_pct": num::float(app), "acc_id_util_pct": account_pct, "ads_api_access_tier": tier}),
+                format!(
+                    r#"{{"acc_id_util_pct":{account_pct:?},"ads_api_access_tier":"{tier}","app_id_util_pct":{app_pct:?}}}"#
+                ),
             ),
-        ];
-        values.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]

@@ -227,8 +227,8 @@ impl World {
         while self.now < target {
             let midnight = self.zone().end_of(self.today);
             let horizon = target.min(midnight);
-            // Reading the clock of every object there ever was would be most of what time costs: a date two days away is
-            // not today on any clock.
+            // Reading the clock of every object there ever was would be most of what time costs: a date more than two days
+            // away is not today on any clock.
             let dates = [-2, 2].map(|days| self.today.plus(days).to_string());
             let next = self
                 .nodes
