@@ -206,6 +206,17 @@ fn in_a_split_nothing_is_spent_on_top_of_the_run_rate() {
 }
 
 #[test]
+fn what_somebody_put_on_top_of_a_challengers_share_is_money_that_its_activation_adds() {
+    let source = tree(1_000, Some(5_000), &[1], 1, true);
+    for (share, adds) in [(4_000, 0), (5_000, 0), (5_125, 125), (10_000, 5_000)] {
+        let built = tree(500_000, Some(share), &[1], 1, false);
+        let at = cloning(RouteKind::Climb, &built);
+        let drafted = plan(PlanKind::Activate, &at, &policy(true), &source, Some(&built)).unwrap();
+        assert_eq!(drafted.money.extra_per_day, eur(adds), "a share of {share}");
+    }
+}
+
+#[test]
 fn the_regret_shown_is_no_more_than_the_limit_of_one_climb() {
     for (limit, shown) in [(209_999, 209_999), (210_001, 210_000), (1, 1)] {
         let mut policy = policy(false);
