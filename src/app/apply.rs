@@ -244,7 +244,8 @@ where
         }
     }
 
-    /// Time, preconditions and guard rails.
+    /// Time, preconditions and guard rails. What Meta is asked for may take its time, even past midnight, so it is asked
+    /// first, and what depends on the clock is judged after.
     async fn may_start(&mut self, action: &Action) -> Result<Option<Halt>> {
         let now = self.desk.clock.now();
         if let Some(at) = action.not_before.filter(|at| now < *at) {
@@ -259,6 +260,13 @@ where
         } else {
             Vec::new()
         };
+        let acting = match facts::effect(action, &self.bindings, &trees, now) {
+            Effect::Moves(moves) if moves.raises() => {
+                interference(self.desk, &moves.campaign).await?
+            }
+            Effect::None | Effect::Unreadable(_) | Effect::Moves(_) => Vec::new(),
+        };
+        let now = self.desk.clock.now();
         match facts::effect(action, &self.bindings, &trees, now) {
             Effect::None => {}
             Effect::Unreadable(why) => return Ok(Some(Halt::Wait(why))),
@@ -276,17 +284,18 @@ where
         {
             return Ok(Some(Halt::End(PlanOutcome::Failed, full.to_string())));
         }
-        match self.allowed(action, &trees, now).await? {
+        match self.allowed(action, &trees, acting, now).await? {
             Ok(()) => Ok(None),
             Err(blocked) => Ok(Some(self.blocked(action, &blocked).await?)),
         }
     }
 
-    /// Asks the guard with everything that is true right now.
+    /// Asks the guard with everything that is true right now; `acting` is what else acts on the campaign.
     async fn allowed(
         &mut self,
         action: &Action,
         trees: &[Tree],
+        acting: Vec<String>,
         now: Moment,
     ) -> Result<std::result::Result<(), Blocked>> {
         let desk = self.desk;
@@ -306,7 +315,7 @@ where
             no_raises.extend(self.door.no_raises.map(str::to_owned));
         }
         if let Some(movement) = self.moves.as_mut().filter(|m| m.raises()) {
-            no_raises.extend(interference(desk, &movement.campaign).await?);
+            no_raises.extend(acting);
             let ids: Vec<CampaignId> = trees.iter().map(|t| t.campaign.id.clone()).collect();
             let delivered = facts::delivered(desk, &ids, now, &zone).await?;
             pots = facts::pots(trees, &moved, &delivered, now, &zone);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     app::{
         AppError, Desk, Result,
-        decide::opened,
+        decide::opened_held,
         journal,
         lines::climb_of,
         propose::{Basis, climb_row, propose},
@@ -294,7 +294,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         }
         return Ok(Answer::Done(format!("{} is {}", before.id, before.state.as_str())));
     }
-    let mut carrier = None;
+    let (mut carrier, mut dark) = (None, None);
     if order.command == Command::Abort && matches!(before.state, State::Stuck { .. }) {
         // As it is now: the last pull may be older than what left it stuck.
         let trees = desk.meta.trees(&[]).await?;
@@ -303,6 +303,7 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
             return Ok(Answer::Later(format!("campaign {id} of the stuck climb is paused first")));
         }
         carrier = stand_down::carrier(before, &trees);
+        dark = stand_down::dark(before, &trees);
     }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);
@@ -333,7 +334,10 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         climb.pending = None;
     }
     batch.push(Record::Climb(climb_row(&climb, now)));
-    batch.extend(opened(&climb, &effects, now));
+    if let Some(why) = &dark {
+        alarms.push(format!("{}: {why}", climb.id));
+    }
+    batch.extend(opened_held(&climb, &effects, dark.as_deref(), now));
     desk.store.commit(batch).await?;
     for effect in &effects {
         match effect {

@@ -86,11 +86,22 @@ pub fn decision_id(evidence: &str) -> DecisionId {
 
 /// The next climb of a line, where an effect asks for one.
 pub fn opened(ended: &Climb, effects: &[Effect], now: crate::domain::Moment) -> Vec<Record> {
+    opened_held(ended, effects, None, now)
+}
+
+/// The same, held from the start for a reason that only a person can take away.
+pub(super) fn opened_held(
+    ended: &Climb,
+    effects: &[Effect],
+    held: Option<&str>,
+    now: crate::domain::Moment,
+) -> Vec<Record> {
     let next = effects.iter().filter_map(|effect| match effect {
         Effect::OpenNext { incumbent, rung, memory } => {
             let line = ended.line.clone();
             let id = next_id(ended, incumbent, now);
             let climb = Climb::open(id, line, incumbent.clone(), rung, now, memory.clone());
+            let climb = Climb { held: held.map(str::to_owned), ..climb };
             Some(Record::Climb(climb_row(&climb, now)))
         }
         Effect::Propose { .. } | Effect::Alarm { .. } | Effect::Note { .. } => None,

@@ -12,13 +12,15 @@ use crate::planted::{Bug, bug};
 use crate::{
     app::{Desk, Result, apply::missing_promise, journal, standing::is_in_doubt},
     domain::{
-        HOUR_MS, Moment, ObjectId,
-        plan::{Action, Bindings, ObjectKind, Op, Plan},
+        DAY_MS, HOUR_MS, Moment, ObjectId,
+        plan::{Action, Bindings, ObjectKind, Plan},
         planner::{marker, without_marker},
         write_log::Entry,
     },
     ports::{
-        Clock, MetaClass, MetaError, MetaRead, Record, Store, meta::Activity, store::IntentRow,
+        Clock, MetaClass, MetaError, MetaRead, Record, Store,
+        meta::{Activity, Found},
+        store::IntentRow,
     },
 };
 
@@ -28,6 +30,9 @@ pub const QUIET_MS: i64 = 15 * 60 * 1000;
 pub const APART_MS: i64 = 60 * 1000;
 /// Meta's clock may be this far behind ours when it stamps what we sent, in milliseconds.
 const STAMP_MS: i64 = 2 * 60 * 1000;
+/// However wrong our clock was when it was sent: what Meta says was created this much earlier came of something else, in
+/// milliseconds.
+const ELDER_MS: i64 = 2 * DAY_MS;
 /// A doubt older than this is told of in every pass, in milliseconds.
 const LOUD_MS: i64 = HOUR_MS / 2;
 
@@ -93,6 +98,14 @@ impl Doubt<'_> {
     fn fits(&self, id: &ObjectId, at: Option<Moment>) -> bool {
         let since = self.sent_at().plus(-STAMP_MS);
         !self.owned.contains(id) && at.is_none_or(|at| at >= since)
+    }
+    /// True for what carries its marker although it is another write's or somebody else's: people move markers and copy
+    /// what has one. Our clock may have been wrong, so an age says so only when it is far off.
+    fn is_another(&self, found: &Found) -> bool {
+        let since = self.sent_at().plus(-ELDER_MS);
+        self.owned.contains(&found.id)
+            || found.is_copy_of_another(&self.action.op)
+            || found.created.is_some_and(|at| at < since)
     }
 }
 
@@ -210,8 +223,9 @@ async fn by_marker<S, R: MetaRead, C>(
     let marker = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
     let found = desk.meta.find_marked(kind, &marker).await?;
     // A person's own duplicate carries the marker too, within another name.
-    let ours = |name: &str| doubt.action.op.name() == Some(name) || name.ends_with(&marker);
-    Ok(found.into_iter().filter(|f| ours(&f.name)).map(|f| f.id).collect())
+    let named = |name: &str| doubt.action.op.name() == Some(name) || name.ends_with(&marker);
+    let ours = |f: &Found| named(&f.name) && !doubt.is_another(f);
+    Ok(found.into_iter().filter(ours).map(|f| f.id).collect())
 }
 
 /// Second witness: what Meta lists as made from the source since the send. It finds what lost its marker or its whole
@@ -221,22 +235,17 @@ async fn by_lineage<S, R: MetaRead, C>(
     doubt: &Doubt<'_>,
     kind: ObjectKind,
 ) -> std::result::Result<Vec<ObjectId>, MetaError> {
-    let source = match &doubt.action.op {
-        Op::CreateCampaign { source, .. } => ObjectId::from(source),
-        Op::CreateAdSet { source, .. } => ObjectId::from(source),
-        Op::CreateAd { source, .. } => ObjectId::from(source),
-        _ => return Ok(Vec::new()),
-    };
+    let Some(source) = doubt.action.op.source() else { return Ok(Vec::new()) };
     let found = desk.meta.copies(kind, &source).await?;
     let own = marker(&desk.policy.marker_prefix, &doubt.action.op_key);
     let bare = doubt.action.op.name().map(without_marker).unwrap_or_default();
     let of_source = bare.rsplit_once(" | ").map_or(bare, |(base, _)| base);
-    let renamed = |f: &crate::ports::meta::Found| {
+    let renamed = |f: &Found| {
         let at_once = |at: Moment| at.since(doubt.sent_at()) <= STAMP_MS;
         f.created.is_some_and(at_once) && !f.name.starts_with(of_source)
     };
     // A copy with the marker of another write of ours is that write's.
-    let fits = |f: &crate::ports::meta::Found| {
+    let fits = |f: &Found| {
         bug(Bug::AnyCopyAdopted)
             || doubt.fits(&f.id, f.created)
                 && (f.name.contains(&own) || f.name.trim() == bare || renamed(f))

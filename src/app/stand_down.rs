@@ -222,6 +222,15 @@ pub(crate) fn carrier<'c>(climb: &'c Climb, trees: &[Tree]) -> Option<&'c Placed
     placed.as_ref().filter(|p| is_on(trees, &p.campaign) && !is_on(trees, &climb.incumbent))
 }
 
+/// Why the line of a stuck climb that is given up waits for a person: nothing of it runs.
+pub(crate) fn dark(climb: &Climb, trees: &[Tree]) -> Option<String> {
+    let State::Stuck { .. } = &climb.state else { return None };
+    let id = &climb.incumbent;
+    (carrier(climb, trees).is_none() && !is_on(trees, id)).then(|| {
+        format!("nothing of {} runs: turn campaign {id} on in Ads Manager, then resume", climb.line)
+    })
+}
+
 /// What a climb has created and is on, but for what carries its line.
 pub(crate) async fn runs_on<S: Store>(
     store: &S,

@@ -179,6 +179,7 @@ mod tests {
             name: name.to_owned(),
             status: status.to_owned(),
             created: Some(Moment::from_millis(created)),
+            source: None,
         }
     }
 

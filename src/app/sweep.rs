@@ -73,8 +73,12 @@ async fn one<S: Store, R: MetaRead, C: Clock>(
         Origin::Twin(write) => write,
     };
     let Some(row) = plan_row(desk.store, &write.plan).await? else { return Ok(()) };
-    let planned = plan_of(&row)?.action(&write.action).and_then(|a| a.op.name().map(str::to_owned));
-    let renamed = planned.as_ref() != Some(&found.name);
+    let plan = plan_of(&row)?;
+    let op = plan.action(&write.action).map(|action| &action.op);
+    if op.is_some_and(|op| found.is_copy_of_another(op)) {
+        return strange(desk, found, "somebody copied it from something else", now, alarms).await;
+    }
+    let renamed = op.and_then(Op::name) != Some(found.name.as_str());
     if renamed || write.creates != Some(found.kind) {
         return strange(desk, found, "a person has taken it up under another name", now, alarms)
             .await;

@@ -247,6 +247,22 @@ impl Op {
             _ => 10,
         }
     }
+    /// What a creation names as its source; None for what is copied from nothing.
+    pub fn source(&self) -> Option<ObjectId> {
+        match self {
+            Self::CreateCampaign { source, .. } => Some(source.into()),
+            Self::CreateAdSet { source, .. } => Some(source.into()),
+            Self::CreateAd { source, .. } => Some(source.into()),
+            Self::CreatePauseRule { .. }
+            | Self::CreateStudy { .. }
+            | Self::SetStatus { .. }
+            | Self::SetDailyBudget { .. }
+            | Self::SetEndTime { .. }
+            | Self::SetSpendCap { .. }
+            | Self::DeleteRule { .. }
+            | Self::EndStudy { .. } => None,
+        }
+    }
     /// The name a creation gives its object.
     pub fn name(&self) -> Option<&str> {
         match self {

@@ -214,9 +214,7 @@ impl<T: Transport> Link<T> {
             ObjectKind::Study => ("ad_studies", None),
         };
         let what = format!("search {edge} of {} for {marker}", self.options.account);
-        // A study has no status, only times.
-        let fields = if kind == ObjectKind::Study { wire::study::FIELDS } else { FOUND };
-        let mut request = Request::get(self.edge(edge)).with("fields", fields);
+        let mut request = Request::get(self.edge(edge)).with("fields", searched(kind));
         if let Some(level) = level {
             let named = filter(&format!("{level}.name"), "CONTAIN", &json!(marker));
             let known = statuses(kind);
@@ -244,7 +242,7 @@ impl<T: Transport> Link<T> {
     ) -> Result<Vec<Found>, MetaError> {
         let what = format!("read copies of {source}");
         let request = Request::get(self.path(&format!("{source}/copies")))
-            .with("fields", FOUND)
+            .with("fields", searched(kind))
             .with("effective_status", json!(statuses(kind)).to_string());
         let rows = match self.list(&what, request, by_id).await {
             // A source that is gone has no list of copies any more.
@@ -299,7 +297,16 @@ impl<T: Transport> Link<T> {
 }
 
 /// Fields of an object that is looked for.
-const FOUND: &str = "id,name,status,created_time";
+const fn searched(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Campaign => "id,name,status,created_time,source_campaign_id",
+        ObjectKind::AdSet => "id,name,status,created_time,source_adset_id",
+        ObjectKind::Ad => "id,name,status,created_time,source_ad_id",
+        ObjectKind::Rule => "id,name,status,created_time",
+        // A study has no status, only times.
+        ObjectKind::Study => wire::study::FIELDS,
+    }
+}
 
 fn found_of(what: &str, kind: ObjectKind, row: &Value) -> Result<Found, MetaError> {
     if kind == ObjectKind::Study {
@@ -307,11 +314,12 @@ fn found_of(what: &str, kind: ObjectKind, row: &Value) -> Result<Found, MetaErro
         let status = study.status().to_owned();
         let id =
             ObjectId::new(study.id).map_err(|e| plain(MetaClass::Unknown, what, e.to_string()))?;
-        return Ok(Found { kind, id, name: study.name, status, created: None });
+        return Ok(Found { kind, id, name: study.name, status, created: None, source: None });
     }
     let rule = wire::rule::parse(row).map_err(|e| senseless(what, &e))?;
     let id = ObjectId::new(rule.id).map_err(|e| plain(MetaClass::Unknown, what, e.to_string()))?;
-    Ok(Found { kind, id, name: rule.name, status: rule.status, created: rule.created })
+    let source = ObjectId::new(rule.source).ok();
+    Ok(Found { kind, id, name: rule.name, status: rule.status, created: rule.created, source })
 }
 
 /// The effective statuses that exist on the edge of a kind.

@@ -119,6 +119,15 @@ pub struct Found {
     pub status: String,
     /// When it was created, where Meta tells.
     pub created: Option<Moment>,
+    /// What it was copied from, where Meta tells: for what we created, the source its request named.
+    pub source: Option<ObjectId>,
+}
+
+impl Found {
+    /// True when Meta tells that it was copied from something else than what this operation names as its source.
+    pub fn is_copy_of_another(&self, op: &Op) -> bool {
+        op.source().zip(self.source.as_ref()).is_some_and(|(named, told)| named != *told)
+    }
 }
 
 /// One entry of the account's activity log.

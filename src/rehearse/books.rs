@@ -74,6 +74,8 @@ pub struct Books {
     pub began: u64,
     /// Audit links of writes that ended for good: a write in doubt has not ended.
     pub ended: u64,
+    /// Lines of which a person was told that nothing runs.
+    pub told_dark: BTreeSet<String>,
     /// Person's commands by climb: when the last was given.
     pub commands: BTreeMap<String, Moment>,
     /// Plans of a climb that no write had begun when a person aborted it.
@@ -148,6 +150,9 @@ impl Books {
             }
             Record::Climb(row) => {
                 if let Ok(climb) = serde_json::from_slice::<Climb>(&row.doc) {
+                    if climb.held.as_ref().is_some_and(|why| why.starts_with("nothing of ")) {
+                        self.told_dark.insert(climb.line.to_string());
+                    }
                     if let Some(test) = climb.state.test() {
                         self.tests.insert(row.id.to_string(), test.clone());
                     }

@@ -31,9 +31,14 @@ impl Default for Seen {
 pub(super) async fn after_pass(stage: &mut Stage) -> Result<(), RehearsalError> {
     let verified = stage.parts().store.verify_audit_from(&stage.seen.head).await;
     let world = stage.border.world.inventory();
+    let waits = stage.parts().switch.held().is_some();
     let mut witness = stage.border.witness();
     let (people, ours, blind) = (&witness.people, &witness.ours, witness.blind);
-    let mut found = law::identity::inventory(&world, &witness.books, people, ours, blind);
+    let mut found = law::identity::inventory(&world, &witness.books, people, blind);
+    // While a restore waits for a person's look nothing is switched on, and what is unknown is what they are to look at.
+    if !waits {
+        found.extend(law::identity::unknown(&world, &witness.books, people, ours));
+    }
     found
         .extend(law::money::totals(&witness, &world, |id| stage.border.world.spent_and_excess(id)));
     found.extend(law::money::stated(&witness, &world));

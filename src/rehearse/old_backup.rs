@@ -117,8 +117,8 @@ impl Stage {
         let Ok(found) = strangers::strangers(parts.desk(PERSON)).await else { return Ok(()) };
         for stranger in found {
             let id = stranger.id.as_str();
-            let archived = [("status", "ARCHIVED")];
-            let away = puts_away() && self.border.world.edit_as_person(id, &archived).is_ok();
+            self.border.witness().people.shown.insert(id.to_owned());
+            let away = puts_away() && self.border.archived_by_person(id);
             if !away && strangers::adopt(parts.desk(PERSON), id, "seen").await.is_err() {
                 return Ok(());
             }

@@ -19,7 +19,7 @@ use crate::{
         plan::PlanKind,
     },
     ports::Store,
-    sandbox::{Edit, Edited, Outage},
+    sandbox::{Edit, Outage},
 };
 
 /// A class of trouble.
@@ -311,13 +311,8 @@ impl Nemesis {
         });
         let Some(id) = unnoted.filter(|_| self.classes.has(Class::Edits)) else { return };
         let meddles = self.aimed.random_ratio(1, 2);
-        if meddles && border.world.edit_as_person(&id, &[("status", "ARCHIVED")]).is_ok() {
-            let what = format!("campaign {id}");
-            border.happened(Edit::CampaignArchived.name(), &what);
-            let touched = vec![(id, "status".to_owned())];
-            let edited = Edited { what, touched, ..Edited::default() };
-            let after = border.world.inventory();
-            border.witness().people_edited(border.now(), &edited, &before, &after);
+        if meddles && border.archived_by_person(&id) {
+            border.happened(Edit::CampaignArchived.name(), &format!("campaign {id}"));
         }
     }
 

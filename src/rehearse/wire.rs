@@ -19,7 +19,7 @@ use crate::{
         BoxFuture, Clock, Method, Request, Response, StopSwitch, StoreError, Transport,
         TransportError,
     },
-    sandbox::{FaultMix, Sandbox},
+    sandbox::{Edited, FaultMix, Sandbox},
     store::{Change, CommitHook},
 };
 
@@ -117,6 +117,18 @@ impl Border {
     /// The world's time.
     pub(super) fn now(&self) -> Moment {
         self.world.clock().now()
+    }
+    /// A person archives an object; false where Meta does not let them.
+    pub(super) fn archived_by_person(&self, id: &str) -> bool {
+        let before = self.world.inventory();
+        if self.world.edit_as_person(id, &[("status", "ARCHIVED")]).is_err() {
+            return false;
+        }
+        let touched = vec![(id.to_owned(), "status".to_owned())];
+        let edited = Edited { what: format!("{id} is archived"), touched, ..Edited::default() };
+        let after = self.world.inventory();
+        self.witness().people_edited(self.now(), &edited, &before, &after);
+        true
     }
     /// Adds to the story and counts the kind.
     pub(super) fn happened(&self, kind: &'static str, what: &str) {

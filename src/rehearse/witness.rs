@@ -73,9 +73,15 @@ pub struct People {
     pub rules: bool,
     /// When they last moved budget, switch, end or event of something in a campaign.
     pub moved: BTreeMap<String, Moment>,
+    /// Objects of a lost history that the product showed to a person after a restore.
+    pub shown: BTreeSet<String>,
 }
 
 impl People {
+    /// True for a campaign that they have switched, or were shown after a restore: that it runs is no news to them.
+    pub fn know(&self, id: &str) -> bool {
+        self.shown.contains(id) || self.touched.contains_key(&(id.to_owned(), "status".to_owned()))
+    }
     /// True when anything of these objects was touched, or is of their making.
     pub fn touched_any(&self, ids: &BTreeSet<&str>) -> bool {
         self.touched.keys().any(|(id, _)| ids.contains(id.as_str()))

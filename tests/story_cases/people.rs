@@ -398,8 +398,12 @@ async fn a_climb_whose_incumbent_somebody_archived_is_stuck_until_an_abort() {
         story.command(&climb, Command::Abort).await;
         story.pass(true).await;
         assert_eq!(find(&story).await.state, State::Aborted, "{}", story.tale());
+        let next = story.open_climb().await;
         if placed {
-            assert_eq!(story.open_climb().await.incumbent, challenger, "{}", story.tale());
+            assert_eq!((next.incumbent, next.held), (challenger, None), "{}", story.tale());
+        } else {
+            let told = next.held.unwrap_or_default();
+            assert!(told.starts_with("nothing of") && told.contains(incumbent), "{told}");
         }
     }
 }

@@ -361,6 +361,41 @@ async fn a_twin_that_turns_up_late_is_put_away_within_the_hour_and_never_turned_
 }
 
 #[tokio::test]
+async fn a_marker_on_what_was_there_before_the_write_does_not_settle_it() {
+    let mut story = forgetful(40 * 60_000, false, true).await;
+    story.pass(true).await;
+    let doubt = story.parts.store.intents(None).await.unwrap().remove(0);
+    let elder = story.open_climb().await.incumbent;
+    let name = format!("Mine [rw:{}]", doubt.op_key);
+    story.world.edit_as_person(elder.as_str(), &[("name", &name)]).unwrap();
+    passes(&mut story, 3, 10).await;
+    let settled = story.parts.store.intents(None).await.unwrap().remove(0);
+    assert_eq!(settled.op_key, doubt.op_key);
+    assert_eq!(settled.object, None, "{}", story.tale());
+}
+
+#[tokio::test]
+async fn what_somebody_copies_from_a_fresh_challenger_is_told_of_and_left_alone() {
+    let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+    let cloned = |c: &Climb| matches!(&c.state, State::Cloning { challenger: Some(_), .. });
+    let climb = story.until(5, 1, cloned).await;
+    let State::Cloning { challenger: Some(challenger), .. } = &climb.state else { unreachable!() };
+    let before: Vec<String> = story.world.inventory().into_iter().map(|o| o.id).collect();
+    let request = Request::post(format!("/v26.0/{challenger}/copies"))
+        .form("deep_copy", "true")
+        .form("status_option", "PAUSED");
+    let answer = send(&story.world, request).await;
+    assert!(answer["error"].is_null(), "{answer}");
+    story.sleep_hours(2);
+    let done = story.pass(false).await;
+    let told = |a: &String| a.contains("copied it from something else");
+    assert!(done.alarms.iter().any(told), "{:?}", done.alarms);
+    let theirs = story.world.inventory().into_iter().filter(|o| !before.contains(&o.id));
+    let theirs: Vec<String> = theirs.map(|o| o.status).collect();
+    assert!(theirs.len() >= 3 && theirs.iter().all(|s| s == "PAUSED"), "{theirs:?}");
+}
+
+#[tokio::test]
 async fn an_object_with_a_marker_nobody_here_knows_is_told_of_and_left_alone() {
     let mut story = warming("").await;
     let climb = story.open_climb().await;

@@ -133,13 +133,7 @@ fn unlike(witness: &Witness, leaving: Leaving<'_>, plan: &str, id: &str) -> Opti
 }
 
 /// Compares what stands in the world with what was committed.
-pub fn inventory(
-    world: &[Standing],
-    books: &Books,
-    people: &People,
-    ours: &BTreeSet<String>,
-    blind: bool,
-) -> Vec<Finding> {
+pub fn inventory(world: &[Standing], books: &Books, people: &People, blind: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut by_key: BTreeMap<&str, Vec<&Standing>> = BTreeMap::new();
     for object in world.iter().filter(|o| o.is_there() && !people.made.contains_key(&o.id)) {
@@ -174,28 +168,35 @@ pub fn inventory(
             found.push(("no_ghost", format!("{id} of {key} is not in the world")));
         }
     }
-    // What our requests made and people did not switch is known to some write, once all doubts are settled.
-    let doubts = books.in_doubt().next().is_some();
+    found
+}
+
+/// A campaign that our requests made and that runs is known to some write, once all doubts are settled, unless people have
+/// switched it or were shown it after a restore.
+pub fn unknown(
+    world: &[Standing],
+    books: &Books,
+    people: &People,
+    ours: &BTreeSet<String>,
+) -> Vec<Finding> {
+    if books.in_doubt().next().is_some() {
+        return Vec::new();
+    }
     let known: BTreeSet<&str> = books.writes.values().filter_map(|w| w.object.as_deref()).collect();
-    let switched = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
     let lost = world.iter().filter(|o| {
-        let own = o.kind == "campaign" && ours.contains(&o.id) && !switched(&o.id);
+        let own = o.kind == "campaign" && ours.contains(&o.id) && !people.know(&o.id);
         own && o.is_on() && !known.contains(o.id.as_str())
     });
-    if !doubts {
-        found.extend(lost.map(|o| ("no_orphan", format!("{} {} is on and unknown", o.kind, o.id))));
-    }
-    found
+    lost.map(|o| ("no_orphan", format!("{} {} is on and unknown", o.kind, o.id))).collect()
 }
 
 fn active_copies(world: &[Standing], people: &People) -> Vec<Finding> {
     let mut copies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let on = world.iter().filter(|o| o.kind == "campaign" && o.is_on() && !o.source.is_empty());
     for campaign in on.filter(|c| !people.made.contains_key(&c.id)) {
-        let touched = |id: &str| people.touched.contains_key(&(id.to_owned(), "status".to_owned()));
         let sets = world.iter().filter(|o| o.kind == "adset" && o.campaign == campaign.id);
         let event = sets.map(|o| o.event.as_str()).next().unwrap_or_default();
-        if !touched(&campaign.id) {
+        if !people.know(&campaign.id) {
             copies.entry((&campaign.source, event)).or_default().push(&campaign.id);
         }
     }
@@ -241,10 +242,10 @@ pub fn unwatched(world: &[Standing], books: &Books, people: &People) -> Vec<Find
     let ours = world.iter().filter(|o| o.kind == "campaign" && o.is_on());
     ours.filter(|o| marked(&o.name).is_some() && !carried.contains(o.id.as_str()))
         .filter(|o| !people.made.contains_key(&o.id))
-        // They turned it on, or gave one of their own our marker.
+        // They know of it, or gave one of their own our marker.
         .filter(|o| {
-            let touched = |aspect: &str| (o.id.clone(), aspect.to_owned());
-            ["status", "name"].iter().all(|a| !people.touched.contains_key(&touched(a)))
+            let renamed = people.touched.contains_key(&(o.id.clone(), "name".to_owned()));
+            !people.know(&o.id) && !renamed
         })
         .map(|o| ("nothing_of_ours_runs_unwatched", o.id.clone()))
         .collect()
@@ -259,13 +260,9 @@ mod tests {
         Standing { name: name.to_owned(), ..standing(kind, id, status) }
     }
     fn judged(world: &[Standing], blind: bool) -> Vec<&'static str> {
-        let found = super::inventory(
-            world,
-            &Books::default(),
-            &People::default(),
-            &BTreeSet::from(["9".to_owned()]),
-            blind,
-        );
+        let (books, people) = (Books::default(), People::default());
+        let mut found = super::inventory(world, &books, &people, blind);
+        found.extend(unknown(world, &books, &people, &BTreeSet::from(["9".to_owned()])));
         found.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -320,11 +317,10 @@ mod tests {
             let write = BookedWrite { entries: done.clone(), ..booked("9") };
             books.writes.insert(key.to_owned(), write);
         }
-        let found: Vec<&str> =
-            super::inventory(&[], &books, &People::default(), &BTreeSet::new(), false)
-                .into_iter()
-                .map(|(name, _)| name)
-                .collect();
+        let found: Vec<&str> = super::inventory(&[], &books, &People::default(), false)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(found, ["an_object_belongs_to_one_write", "no_ghost", "no_ghost"]);
         let request = edit("act_1/campaigns", "status", "ACTIVE");
         let active = super::super::tests::found(|w| {

@@ -57,12 +57,13 @@ pub fn rest(books: &Books, people: &People) -> Vec<Finding> {
     found
 }
 
-/// A line whose campaign we turned off for another one runs on one of its campaigns.
+/// A line whose campaign we turned off for another one runs on one of its campaigns, or a person was told that it does not.
 pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
     let (books, people) = (&witness.books, &witness.people);
     let free = |c: &&Climb| {
         let needs_a_person = c.held.is_some() || matches!(c.state, State::Stuck { .. });
-        c.state.is_open() && c.pending.is_none() && !needs_a_person
+        let told = books.told_dark.contains(c.line.as_str());
+        c.state.is_open() && c.pending.is_none() && !needs_a_person && !told
     };
     let mut found = Vec::new();
     for climb in books.climbs.values().filter(free) {
