@@ -257,7 +257,8 @@ impl Wire {
             border.witness().tell(at, format!("{fault} on {step}"));
         }
         if write {
-            border.witness().applied(border.now(), &before, &border.world.inventory());
+            let (after, clamped) = (border.world.inventory(), fault == Some("clamped"));
+            border.witness().applied(border.now(), &before, &after, clamped);
         }
         answer
     }

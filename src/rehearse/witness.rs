@@ -338,8 +338,8 @@ impl Witness {
         self.leaving = Some((permit.op_key, permit.plan));
     }
 
-    /// A write was carried out, or not: the world before and after it.
-    pub fn applied(&mut self, now: Moment, before: &[Standing], after: &[Standing]) {
+    /// A write was carried out, or not, or (`clamped`) otherwise than it asked for: the world before and after it.
+    pub fn applied(&mut self, now: Moment, before: &[Standing], after: &[Standing], clamped: bool) {
         let there: BTreeSet<&str> = before.iter().map(|o| o.id.as_str()).collect();
         let new = || after.iter().filter(|o| !there.contains(o.id.as_str()));
         self.ours.extend(new().map(|o| o.id.clone()));
@@ -349,7 +349,7 @@ impl Witness {
             let changed = |o: &&Standing| {
                 Some(o.id.as_str()) == path && before.iter().any(|b| b.id == o.id && b != *o)
             };
-            if new().next().is_some() || after.iter().any(|o| changed(&o)) {
+            if new().next().is_some() || !clamped && after.iter().any(|o| changed(&o)) {
                 self.happened.insert(op_key.clone());
             }
         }

@@ -33,6 +33,8 @@ pub struct Standing {
     pub event: String,
     /// Whom an ad set shows to and what it bids, or which creative an ad shows; empty for all else.
     pub shows: String,
+    /// An ad that review has refused: it shows nothing, however it is switched.
+    pub refused: bool,
 }
 
 impl Standing {
@@ -87,6 +89,7 @@ impl Sandbox {
                     .unwrap_or_default()
                     .to_owned(),
                 shows: shows(n),
+                refused: n.rejected,
             });
             standing.collect()
         })

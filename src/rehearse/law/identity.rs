@@ -91,8 +91,15 @@ fn switches_on(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, id: &s
     let standing = |id: &str| world.iter().any(|o| o.id == id && o.is_there());
     let ordered =
         books.writes.iter().filter(|(_, w)| w.creates && Some(&w.plan) == built_by.as_ref());
+    let people = &witness.people;
+    // What people took away where its source shows nothing any more is missed by nobody.
+    let excused = |id: &str| {
+        let source = world.iter().find(|o| o.id == id).map_or("", |o| o.source.as_str());
+        let shows = world.iter().any(|o| o.id == source && o.is_on() && !o.refused);
+        people.touched.contains_key(&(id.to_owned(), "status".to_owned())) && !shows
+    };
     let gone: Vec<String> = ordered
-        .filter(|(_, w)| w.object.as_deref().is_none_or(|id| !standing(id)))
+        .filter(|(_, w)| w.object.as_deref().is_none_or(|id| !standing(id) && !excused(id)))
         .map(|(key, w)| format!("{key} ({})", w.action))
         .collect();
     // A way back turns on what the line ran on before, as people have left it.

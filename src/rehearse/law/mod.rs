@@ -225,6 +225,7 @@ pub(super) mod tests {
             source: String::new(),
             event: String::new(),
             shows: String::new(),
+            refused: false,
         }
     }
     pub(crate) fn edit(path: &str, name: &str, value: &str) -> Template {

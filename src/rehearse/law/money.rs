@@ -358,12 +358,12 @@ mod tests {
                 if ours {
                     w.books.writes.insert("k".to_owned(), booked("1"));
                 }
-                w.applied(AT, &small, &large);
+                w.applied(AT, &small, &large, false);
             })
         };
         assert_eq!(over(true), ["daily_budgets_stay_within_the_limit"]);
         assert!(over(false).is_empty(), "what nobody manages is not ours to count");
-        assert!(found(|w| w.applied(AT, &large, &small)).is_empty());
+        assert!(found(|w| w.applied(AT, &large, &small, false)).is_empty());
         let large_step = found(|w| raise(w, AT, "1", (1_000, 1_300)));
         assert_eq!(large_step, ["raises_are_small"]);
         let soon = found(|w| {

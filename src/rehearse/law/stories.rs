@@ -232,7 +232,7 @@ fn money_without_a_bound_and_more_than_approved_are_named() {
     let more = found(|w| {
         let hash = file(w, &activate);
         w.leaving = Some(("CAMPAIGN".to_owned(), hash));
-        w.applied(AT, &[off], &[on("1", 900)]);
+        w.applied(AT, &[off], &[on("1", 900)], false);
     });
     assert_eq!(more, ["no_climb_adds_more_than_was_approved"]);
 }
@@ -461,7 +461,7 @@ fn a_name_without_its_marker_and_a_no_that_was_a_yes_are_named() {
         let hash = file(w, &clone);
         let request = begin(w, &clone, &hash, "campaign", AT);
         send(w, &request, &[]);
-        w.applied(AT, &[], &[standing("campaign", "9", "PAUSED")]);
+        w.applied(AT, &[], &[standing("campaign", "9", "PAUSED")], false);
         let link = audit("write_ended", &json!({"op_key": "CAMPAIGN", "outcome": "refused"}));
         w.committed(&[entry("CAMPAIGN", Entry::Refused), link]);
     });
