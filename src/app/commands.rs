@@ -304,6 +304,9 @@ pub async fn carry<S: Store, R: MetaRead, C: Clock>(
         }
         carrier = stand_down::carrier(before, &trees);
         dark = stand_down::dark(before, &trees);
+        alarms.extend(
+            stand_down::left_cut(before, &trees).map(|what| format!("{}: {what}", before.id)),
+        );
     }
     let zone = desk.store.account(desk.meta.account_id()).await?.map(|a| a.zone);
     let today = zone.unwrap_or_else(crate::domain::Zone::utc).day_of(now);

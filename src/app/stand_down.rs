@@ -231,6 +231,16 @@ pub(crate) fn dark(climb: &Climb, trees: &[Tree]) -> Option<String> {
     })
 }
 
+/// What a stuck climb that is given up has taken from its incumbent for a split test and not given back.
+pub(crate) fn left_cut(climb: &Climb, trees: &[Tree]) -> Option<String> {
+    let (State::Stuck { .. }, Some(whole)) = (&climb.state, climb.cut_from) else { return None };
+    let id = &climb.incumbent;
+    let has = trees.iter().find(|t| t.campaign.id == *id)?.daily_budget()?;
+    (has < whole).then(|| {
+        format!("campaign {id} has {has} a day and had {whole} before its split test: give it back in Ads Manager")
+    })
+}
+
 /// What a climb has created and is on, but for what carries its line.
 pub(crate) async fn runs_on<S: Store>(
     store: &S,

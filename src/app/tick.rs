@@ -145,9 +145,11 @@ async fn sight_of<S: Store, R: MetaRead, C: Clock>(
     Sight::of(desk.store, desk.meta.account_id(), desk.policy, zone, now, None).await
 }
 
-/// A built challenger waits for review, not for the day's end.
+/// A built challenger waits for review, not for the day's end. One whose clean-up was refused is off, and waits for the next
+/// day: Meta blocks an account that asks again and again.
 fn is_building(climb: &Climb) -> bool {
-    matches!(climb.state, State::Cloning { challenger: Some(_), .. }) && climb.pending.is_none()
+    let built = matches!(climb.state, State::Cloning { challenger: Some(_), .. });
+    built && climb.pending.is_none() && climb.undo_failures == 0
 }
 
 /// What stops or takes back and was refused is tried in every pass. A promotion waits for the next day: Meta takes no cut

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::{
     domain::{
         Moment,
-        climb::{Climb, Test},
+        climb::{Climb, State, Test},
         plan::{Action, Bindings, Plan, PlanKind, Template},
         write_log::{Entry, WriteStatus},
     },
-    ports::Record,
+    ports::{Record, store::ClimbRow},
 };
 
 /// A plan as committed.
@@ -74,6 +74,8 @@ pub struct Books {
     pub began: u64,
     /// Audit links of writes that ended for good: a write in doubt has not ended.
     pub ended: u64,
+    /// Climbs that were once stuck: a person brings their campaigns to where they belong.
+    pub stuck: BTreeSet<String>,
     /// Lines of which a person was told that nothing runs.
     pub told_dark: BTreeSet<String>,
     /// Person's commands by climb: when the last was given.
@@ -148,17 +150,7 @@ impl Books {
             Record::Evidence { hash, .. } => {
                 self.evidence.insert(hash.clone());
             }
-            Record::Climb(row) => {
-                if let Ok(climb) = serde_json::from_slice::<Climb>(&row.doc) {
-                    if climb.held.as_ref().is_some_and(|why| why.starts_with("nothing of ")) {
-                        self.told_dark.insert(climb.line.to_string());
-                    }
-                    if let Some(test) = climb.state.test() {
-                        self.tests.insert(row.id.to_string(), test.clone());
-                    }
-                    self.climbs.insert(row.id.to_string(), climb);
-                }
-            }
+            Record::Climb(row) => self.climb(row),
             Record::Command(row) => {
                 self.commands.insert(row.subject.clone(), row.at);
                 if row.kind == "climb_abort" {
@@ -182,6 +174,20 @@ impl Books {
             },
             _ => {}
         }
+    }
+
+    fn climb(&mut self, row: &ClimbRow) {
+        let Ok(climb) = serde_json::from_slice::<Climb>(&row.doc) else { return };
+        if matches!(climb.state, State::Stuck { .. }) {
+            self.stuck.insert(row.id.to_string());
+        }
+        if climb.held.as_ref().is_some_and(|why| why.starts_with("nothing of ")) {
+            self.told_dark.insert(climb.line.to_string());
+        }
+        if let Some(test) = climb.state.test() {
+            self.tests.insert(row.id.to_string(), test.clone());
+        }
+        self.climbs.insert(row.id.to_string(), climb);
     }
 
     /// A person aborts a climb: what no write has begun yet is void.

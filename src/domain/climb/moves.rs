@@ -360,16 +360,14 @@ impl Climb {
             }
             // What Meta refused now it would refuse in the same breath again: the next pass tries.
             (State::Judged { .. }, _, Failed)
-            | (State::Cloning { .. }, PlanKind::Revert, Failed)
+            | (State::Cloning { .. }, PlanKind::CleanUp | PlanKind::Revert, Failed)
                 if self.undo_failures < MAX_UNDO =>
             {
                 (self.clone(), Vec::new())
             }
-            (
-                State::Cloning { .. },
-                PlanKind::CleanUp | PlanKind::Revert,
-                Expired | Stale | Failed,
-            ) if self.undo_failures < MAX_UNDO => {
+            (State::Cloning { .. }, PlanKind::CleanUp | PlanKind::Revert, Expired | Stale)
+                if self.undo_failures < MAX_UNDO =>
+            {
                 (self.clone(), vec![Effect::propose(self.undoing())])
             }
             (_, kind, outcome) => {

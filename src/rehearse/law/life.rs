@@ -123,6 +123,7 @@ pub fn cut(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         };
         let theirs = !campaign.is_there()
             || people.moved.contains_key(&campaign.id)
+            || books.stuck.contains(climb.id.as_str())
             || books.plans.values().any(refused);
         // Parts are rounded each on its own.
         if had.is_some_and(|had| has < had - 10) && !theirs {
