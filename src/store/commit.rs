@@ -1,7 +1,5 @@
 //! What each record becomes, within the transaction of its batch.
 
-use std::collections::BTreeMap;
-
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
@@ -52,8 +50,8 @@ pub(crate) async fn run(
     Ok(done.rows_affected())
 }
 
-/// Writes a batch of `account` in its order; gives the audit chain's head when it has grown. Trees and notes that follow
-/// one another share their statements.
+/// Writes a batch of `account` in its order; gives the audit chain's head when it has grown. Trees that follow one another
+/// share their statements. Notes do not: they are free text, and the engine's JSON ends a text at its first NUL.
 pub(crate) async fn all(
     conn: &mut SqliteConnection,
     account: &str,
@@ -63,27 +61,18 @@ pub(crate) async fn all(
     let mut left = batch;
     while let Some(record) = left.first() {
         let trees: Vec<&Tree> = left.iter().map_while(as_tree).collect();
-        let notes: BTreeMap<&str, &str> = left.iter().map_while(as_note).collect();
-        let done = if !trees.is_empty() {
-            objects::put_trees(conn, account, &trees).await?;
-            trees.len()
-        } else if !notes.is_empty() {
-            put_notes(conn, account, &notes).await?;
-            left.iter().map_while(as_note).count()
-        } else {
+        if trees.is_empty() {
             head = apply(conn, account, record).await?.or(head);
-            1
-        };
-        left = &left[done..];
+        } else {
+            objects::put_trees(conn, account, &trees).await?;
+        }
+        left = &left[trees.len().max(1)..];
     }
     Ok(head)
 }
 
 fn as_tree(record: &Record) -> Option<&Tree> {
     if let Record::Tree(tree) = record { Some(tree) } else { None }
-}
-fn as_note(record: &Record) -> Option<(&str, &str)> {
-    if let Record::Note { key, value } = record { Some((key, value)) } else { None }
 }
 
 /// Writes one record of `account`; an audit link is the chain's new head.
@@ -115,7 +104,8 @@ async fn apply(
             run(conn, "claiming a slot", put.bind(slot.millis()).bind(at.millis())).await.map(drop)
         }
         Record::Note { key, value } => {
-            put_notes(conn, account, &BTreeMap::from([(key.as_str(), value.as_str())])).await
+            let put = sqlx::query(sql::NOTE_PUT).bind(account).bind(key).bind(value);
+            run(conn, "keeping a note", put).await.map(drop)
         }
         Record::Sealed(row) => secrets::put(conn, account, row).await,
         Record::SealedRemoved { id } => secrets::remove(conn, account, id).await,
@@ -124,17 +114,6 @@ async fn apply(
         }
     }?;
     Ok(None)
-}
-
-/// Writes notes by name.
-async fn put_notes(
-    conn: &mut SqliteConnection,
-    account: &str,
-    notes: &BTreeMap<&str, &str>,
-) -> Result<(), StoreError> {
-    let notes = serde_json::json!(notes).to_string();
-    let put = sqlx::query(sql::NOTES_PUT).bind(account).bind(notes);
-    run(conn, "keeping notes", put).await.map(drop)
 }
 
 async fn climb(

@@ -152,8 +152,7 @@ statements! {
     SLOT_PUT = "insert into slots (account, job, slot, at) values ($1, $2, $3, $4)";
     SLOT_LAST = "select max(slot) as slot from slots where account = $1 and job = $2";
 
-    /// Values by name.
-    NOTES_PUT = "insert into notes (account, name, value) select $1, j.key, j.value from json_each($2) j where true
+    NOTE_PUT = "insert into notes (account, name, value) values ($1, $2, $3)
         on conflict (account, name) do update set value = excluded.value";
     NOTE_GET = "select value from notes where account = $1 and name = $2";
     NOTES_GET = "select name, value from notes where account = $1 and name in (select value from json_each($2))";
@@ -275,8 +274,8 @@ mod tests {
             (COMMAND_DONE, vec![T("1"), I(1), I(6), T("ok")], 1),
             (COMMAND_PUT, vec![T("1"), I(5), T("a"), T("k"), T("s"), T("")], 1),
             (SLOT_PUT, vec![T("1"), T("pull"), I(5), I(6)], 1),
-            (NOTES_PUT, vec![T("1"), T("{\"k\":\"v\",\"l\":\"\"}")], 2),
-            (NOTES_PUT, vec![T("1"), T("{\"k\":\"w\"}")], 1),
+            (NOTE_PUT, vec![T("1"), T("k"), T("v")], 1),
+            (NOTE_PUT, vec![T("1"), T("k"), T("w")], 1),
             (PERSONAL_PUT, vec![T("p:1"), B(b"salt"), T("ada")], 1),
             (PERSONAL_PUT, vec![T("p:2"), B(b"salt"), T("eve")], 1),
             (PERSONAL_ERASE, vec![T("p:2")], 1),

@@ -193,3 +193,12 @@ async fn a_hook_stands_around_insights_too() {
         assert_eq!(seen.len(), kept);
     }
 }
+
+#[tokio::test]
+async fn a_note_keeps_every_character() {
+    let world = World::new().await;
+    let text = "a\0b \u{1f600} \"q\" \\ \n \u{7f} \u{2028} '";
+    world.store.commit(vec![note("x", text), note("y\0z", "1")]).await.unwrap();
+    assert_eq!(world.store.note("x").await.unwrap().as_deref(), Some(text));
+    assert_eq!(world.store.note("y\0z").await.unwrap().as_deref(), Some("1"));
+}
