@@ -87,6 +87,15 @@ const OFTEN: u32 = 25;
 /// The same for steps of every climb, and for reads.
 const SOMETIMES: u32 = 8;
 const SELDOM: u32 = 1;
+/// The same for rare steps in the stories that are about them.
+const MOSTLY: u32 = 80;
+/// Steps that many stories never take.
+const RARE: [&str; 3] = ["create study", "set budget", "set bound"];
+
+/// One story in four is about the steps that are rare elsewhere.
+pub(super) const fn is_about_rare_steps(seed: u64) -> bool {
+    seed % 4 == 2
+}
 
 /// What a story is about: each step has one kind of fault that meets it more often than the mix says; seeds in a row go
 /// through all kinds.
@@ -96,14 +105,17 @@ pub fn focus(seed: u64) -> Vec<Focus> {
     for (n, step) in steps.enumerate() {
         let kinds: Vec<&str> =
             fault_kinds().map(|k| k.name).filter(|kind| impossible(step, kind).is_none()).collect();
-        let turn = seed.wrapping_add(7_u64.wrapping_mul(u64::try_from(n).unwrap_or(0)));
+        let (percent, turn) = match step {
+            // Counted apart: what a story is like otherwise follows from its seed, too, so that a kind that comes with
+            // every so many seeds would meet one sort of story only.
+            _ if is_about_rare_steps(seed) && RARE.contains(&step) => (MOSTLY, seed / 4),
+            "set status" | "create ad set" | "create ad" => (SOMETIMES, seed),
+            _ if WRITES.contains(&step) => (OFTEN, seed),
+            _ => (SELDOM, seed),
+        };
+        let turn = turn.wrapping_add(7_u64.wrapping_mul(u64::try_from(n).unwrap_or(0)));
         let count = u64::try_from(kinds.len()).unwrap_or(1).max(1);
         let at = usize::try_from(turn % count).unwrap_or(0);
-        let percent = match step {
-            "set status" | "create ad set" | "create ad" => SOMETIMES,
-            _ if WRITES.contains(&step) => OFTEN,
-            _ => SELDOM,
-        };
         out.extend(kinds.get(at).map(|kind| Focus { step, kind, percent }));
     }
     out

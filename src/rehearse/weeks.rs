@@ -258,6 +258,12 @@ fn setting(seed: u64, dice: &mut Pcg64Mcg) -> Setting {
         if dice.random_ratio(2, 3) {
             setting.scenario = several(dice);
         }
+        if coverage::is_about_rare_steps(seed) {
+            (setting.tested, setting.study) = (true, true);
+            if dice.random_ratio(1, 2) {
+                setting.budget = BudgetMode::Split;
+            }
+        }
     } else if dice.random_ratio(1, 5) {
         setting.scenario = Scenario::default();
     }
