@@ -82,40 +82,41 @@ pub struct Coverage {
     gates: BTreeMap<String, u64>,
 }
 
-/// In how many of a hundred a story's own fault meets a step that is taken a few times in a story only.
-const OFTEN: u32 = 25;
-/// The same for steps of every climb, and for reads.
-const SOMETIMES: u32 = 8;
-const SELDOM: u32 = 1;
-/// The same for rare steps in the stories that are about them.
-const MOSTLY: u32 = 80;
-/// Steps that many stories never take.
-const RARE: [&str; 3] = ["create study", "set budget", "set bound"];
-
-/// One story in four is about the steps that are rare elsewhere.
+/// In one story of four, faults meet what is rare elsewhere: split tests, half budgets, ends and caps.
 pub(super) const fn is_about_rare_steps(seed: u64) -> bool {
     seed % 4 == 2
+}
+
+/// In how many of a hundred a story's own fault meets a step: elsewhere, and in a story about rare steps.
+fn percent(step: &str, rare: bool) -> u32 {
+    let (elsewhere, there) = match step {
+        // Many stories never take these.
+        "create study" | "set bound" => (25, 90),
+        // Every climb takes these several times.
+        "set status" | "create ad set" | "create ad" => (8, 16),
+        _ if WRITES.contains(&step) => (25, 40),
+        "read activities" => (1, 8),
+        _ => (1, 1),
+    };
+    if rare { there } else { elsewhere }
 }
 
 /// What a story is about: each step has one kind of fault that meets it more often than the mix says; seeds in a row go
 /// through all kinds.
 pub fn focus(seed: u64) -> Vec<Focus> {
+    let rare = is_about_rare_steps(seed);
+    // Counted apart: what a story is like otherwise follows from its seed, too, so that a kind that came with every so
+    // many seeds would meet stories of one sort only.
+    let turn = if rare { seed / 4 } else { seed };
     let steps = READS.iter().map(|(name, _)| *name).chain(WRITES);
     let mut out = Vec::new();
     for (n, step) in steps.enumerate() {
         let kinds: Vec<&str> =
             fault_kinds().map(|k| k.name).filter(|kind| impossible(step, kind).is_none()).collect();
-        let (percent, turn) = match step {
-            // Counted apart: what a story is like otherwise follows from its seed, too, so that a kind that comes with
-            // every so many seeds would meet one sort of story only.
-            _ if is_about_rare_steps(seed) && RARE.contains(&step) => (MOSTLY, seed / 4),
-            "set status" | "create ad set" | "create ad" => (SOMETIMES, seed),
-            _ if WRITES.contains(&step) => (OFTEN, seed),
-            _ => (SELDOM, seed),
-        };
         let turn = turn.wrapping_add(7_u64.wrapping_mul(u64::try_from(n).unwrap_or(0)));
         let count = u64::try_from(kinds.len()).unwrap_or(1).max(1);
         let at = usize::try_from(turn % count).unwrap_or(0);
+        let percent = percent(step, rare);
         out.extend(kinds.get(at).map(|kind| Focus { step, kind, percent }));
     }
     out
