@@ -92,6 +92,7 @@ fn percent(step: &str, rare: bool) -> u32 {
     let (elsewhere, there) = match step {
         // Many stories never take these.
         "create study" | "set bound" => (25, 90),
+        "create rule" => (25, 80),
         // Every climb takes these several times.
         "set status" | "create ad set" | "create ad" => (8, 16),
         _ if WRITES.contains(&step) => (25, 40),
