@@ -33,6 +33,7 @@ pub(super) async fn after_pass(stage: &mut Stage) -> Result<(), RehearsalError> 
     let world = stage.border.world.inventory();
     let waits = stage.parts().switch.held().is_some();
     let mut witness = stage.border.witness();
+    law::life::lit(&mut witness.books, &world);
     let (people, ours, blind) = (&witness.people, &witness.ours, witness.blind);
     let mut found = law::identity::inventory(&world, &witness.books, people, blind);
     // While a restore waits for a person's look nothing is switched on, and what is unknown is what they are to look at.

@@ -144,6 +144,8 @@ pub struct Witness {
     pub raised: BTreeMap<String, Vec<Moment>>,
     /// Keys of writes that only a history which is lost has planned.
     pub lost: BTreeSet<String>,
+    /// Writes this history knows, but of which only a lost one knew that they were read back.
+    pub unproved: BTreeSet<String>,
     /// Some faults make a second, paused object of one write possible: reads that lag for longer than is waited for.
     pub blind: bool,
 }
@@ -199,6 +201,12 @@ impl Witness {
         let known = planned(&self.books);
         self.lost = later.lost;
         self.lost.extend(planned(&later.books).difference(&known).cloned());
+        let proved = |books: &Books| -> BTreeSet<String> {
+            let verified = books.writes.iter().filter(|(_, w)| w.verified);
+            verified.map(|(key, _)| key.clone()).collect()
+        };
+        self.unproved = later.unproved;
+        self.unproved.extend(proved(&later.books).difference(&proved(&self.books)).cloned());
         // What was in doubt when the copy was made may have been carried out.
         let begun = |key: &String| self.books.writes.contains_key(key);
         let made: Vec<_> = later.made.into_iter().filter(|(_, key)| begun(key)).collect();

@@ -80,13 +80,14 @@ fn switches_on(witness: &mut Witness, leaving: Leaving<'_>, op_key: &str, id: &s
     let own_plan = books.writes.get(op_key).map(|w| w.plan.clone()).unwrap_or_default();
     let built_by = books.maker_of(id).map(|(_, w)| w.plan.clone());
     // A way back turns on what the line ran on before, as people have left it. That it was read back when it was built
-    // may be lost with the history that was restored since.
+    // may be lost with the history before a restore.
     let begins = books.plans.get(&own_plan).is_none_or(|p| p.plan.kind != PlanKind::Revert);
     let unread: Vec<String> = books
         .writes
         .iter()
         .filter(|(key, w)| {
-            let built = begins && w.creates && Some(&w.plan) == built_by.as_ref();
+            let lost = !begins && witness.unproved.contains(*key);
+            let built = w.creates && Some(&w.plan) == built_by.as_ref() && !lost;
             (built || w.plan == own_plan && *key != op_key) && !w.verified
         })
         .map(|(key, w)| format!("{key} ({})", w.action))

@@ -1,5 +1,7 @@
 //! Life: everything comes to rest, nothing is stranded, and what is stuck is safe.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{
         books::{BookedWrite, Books, FiledPlan},
@@ -87,6 +89,17 @@ pub fn dark(witness: &Witness, world: &[Standing]) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Who was told that a line is dark must be told again once it has run in between.
+pub fn lit(books: &mut Books, world: &[Standing]) {
+    let runs = |campaigns: BTreeSet<&str>| {
+        world.iter().any(|o| campaigns.contains(o.id.as_str()) && o.is_on())
+    };
+    let of_line = books.climbs.values().filter(|c| books.told_dark.contains(c.line.as_str()));
+    let lit: BTreeSet<String> =
+        of_line.filter(|c| runs(books.campaigns_of(c))).map(|c| c.line.to_string()).collect();
+    books.told_dark.retain(|line| !lit.contains(line));
 }
 
 /// A campaign that was cut for a split test that came to no promotion has again what it had.
@@ -204,6 +217,22 @@ mod tests {
         books.climbs.insert("c".to_owned(), waiting);
         let found = names(rest(&books, &People::default()));
         assert_eq!(found, ["doubts_end", "a_climb_waits_for_an_open_plan_only"]);
+    }
+
+    #[test]
+    fn a_line_that_ran_again_and_was_paused_is_named_although_it_was_told_of_before() {
+        let mut w = Witness::default();
+        let off = edit("1", "status", "PAUSED");
+        let entries = vec![(AT, Entry::Started), (AT, Entry::Succeeded)];
+        let pause = BookedWrite { creates: false, request: off, entries, ..booked("1") };
+        w.books.writes.insert("K".to_owned(), pause);
+        w.books.climbs.insert("c".to_owned(), climb(State::Observing));
+        w.books.told_dark.insert("l".to_owned());
+        let paused = [standing("campaign", "1", "PAUSED")];
+        lit(&mut w.books, &paused);
+        assert!(dark(&w, &paused).is_empty());
+        lit(&mut w.books, &[standing("campaign", "1", "ACTIVE")]);
+        assert_eq!(names(dark(&w, &paused)), ["no_line_is_left_dark"]);
     }
 
     #[test]

@@ -260,6 +260,27 @@ fn a_challenger_that_shows_something_else_is_named_unless_the_edit_is_fresh() {
 }
 
 #[test]
+fn a_way_back_needs_the_proof_of_its_building_unless_a_restore_has_lost_it() {
+    let back = plan(PlanKind::Revert, vec![switch("campaign", "9", Status::Active)], 0);
+    let begin = plan(PlanKind::Activate, vec![switch("campaign", "9", Status::Active)], 0);
+    let off = Standing { status: "PAUSED".to_owned(), ..on("9", 900) };
+    let unread = |plan: &Plan, lost: bool| {
+        let found = sent(plan, "campaign", std::slice::from_ref(&off), |w| {
+            w.books.writes.insert("BUILT".to_owned(), booked("9"));
+            if lost {
+                let mut later = w.clone();
+                later.books.writes.entry("BUILT".to_owned()).and_modify(|w| w.verified = true);
+                w.goes_back(later, &[]);
+            }
+        });
+        found.contains(&"nothing_unverified_is_switched_on")
+    };
+    assert!(unread(&back, false));
+    assert!(!unread(&back, true));
+    assert!(unread(&begin, true));
+}
+
+#[test]
 fn a_blocked_pause_is_named() {
     let end = plan(PlanKind::End, vec![switch("pause", "1", Status::Paused)], 0);
     let blocked = found(|w| {
