@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::planted::{Bug, bug};
 use crate::{
     app::{
-        Desk, Result, collect::is_gone, commands, journal, lines::climb_of, propose::climb_row,
-        restored,
+        AppError, Desk, Result, collect::is_gone, commands, journal, lines::climb_of,
+        propose::climb_row, restored,
     },
     domain::{
         CampaignId, ClimbId, DAY_MS, DecisionId, LineId, Moment, Money, ObjectId, Status, Tree,
@@ -74,11 +74,22 @@ pub struct Lowering<'a> {
     pub expects: Vec<Expectation>,
 }
 
-/// Files a plan of one lowering write, with the guard rail's yes. None when it was tried often enough.
+/// What became of a guard rail's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lowered {
+    /// Its plan is filed, with the guard rail's yes.
+    Filed,
+    /// An earlier plan for it is still open.
+    UnderWay,
+    /// It was tried often enough; a person goes on.
+    GivenUp,
+}
+
+/// Files a plan of one lowering write, with the guard rail's yes, unless one is open or it was tried often enough.
 pub async fn lower<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     wish: Lowering<'_>,
-) -> Result<Option<PlanRow>> {
+) -> Result<Lowered> {
     let object = wish.op.edits().map(|(t, _)| t.template()).unwrap_or_default();
     let decision = DecisionId::new(format!("guard-{}-{object}", wish.rail)).expect("a legal id");
     let mut tries = 0_usize;
@@ -87,12 +98,12 @@ pub async fn lower<S: Store, R: MetaRead, C: Clock>(
             continue;
         }
         if row.end.is_none() {
-            return Ok(None);
+            return Ok(Lowered::UnderWay);
         }
         tries = tries.saturating_add(1);
     }
     if tries >= MAX_UNDO {
-        return Ok(None);
+        return Ok(Lowered::GivenUp);
     }
     let (now, install) = (desk.clock.now(), restored::installation(desk.store).await?);
     let attempt = u32::try_from(tries).unwrap_or(u32::MAX);
@@ -146,7 +157,7 @@ pub async fn lower<S: Store, R: MetaRead, C: Clock>(
     let link = journal::audit(now, "plan_filed", desk.actor, body);
     desk.store.commit(vec![Record::Plan(row.clone()), link]).await?;
     commands::approve(desk, &row, &by, commands::ONLY_LOWERS).await?;
-    Ok(Some(row))
+    Ok(Lowered::Filed)
 }
 
 /// The expectation that an object has a switch in a position.
@@ -155,8 +166,8 @@ pub fn switched(object: &Target, kind: ObjectKind, to: &Status) -> Expectation {
     Expectation { object: object.clone(), kind, aspect: Aspect::Status, value }
 }
 
-/// A climb whose incumbent somebody has archived or deleted after a challenger was built: no plan can be made for it any
-/// more. It is stuck then, and an abort opens the next one on what carries the line.
+/// A climb whose incumbent somebody has archived or deleted: no plan can be made for it any more. After a challenger was
+/// built it is stuck, and an abort opens the next one on what carries the line; before, there is nothing left to do.
 pub async fn lose<S: Store, R: MetaRead, C: Clock>(
     desk: Desk<'_, S, R, C>,
     climb: &Climb,
@@ -165,12 +176,23 @@ pub async fn lose<S: Store, R: MetaRead, C: Clock>(
     // One that is judged waits for a plan that cannot be made; no return from a hold would change that.
     let judged = matches!(climb.state, State::Judged { .. });
     let waits = climb.pending.is_some() || climb.held.is_some() && !judged;
-    if climb.challenger().is_none() || waits || !is_gone(desk, &climb.incumbent).await? {
+    let idle = climb.challenger().is_none();
+    let gone = match is_gone(desk, &climb.incumbent).await {
+        // Others must not wait for an idle one that cannot be read.
+        Err(AppError::Meta(_)) if idle => false,
+        answer => answer?,
+    };
+    if waits && !idle || !gone {
+        alarms.push(format!("campaign {} of {} cannot be read", climb.incumbent, climb.line));
+        return Ok(None);
+    }
+    let what = format!("somebody archived or deleted campaign {}, its incumbent", climb.incumbent);
+    if idle {
+        alarms.push(format!("{}: {what}; nothing is left of {} to act on", climb.id, climb.line));
         return Ok(None);
     }
     let now = desk.clock.now();
     let today = desk.today().await?;
-    let what = format!("somebody archived or deleted campaign {}, its incumbent", climb.incumbent);
     let (next, _) = climb.on(&Event::Decided { step: Step::Lost { what: what.clone() }, today });
     let body = json!({ "climb": climb.id, "state": next.state.as_str(), "why": what });
     let link = journal::audit(now, "climb_moved", desk.actor, body);
@@ -208,7 +230,7 @@ pub async fn stuck<S: Store, R: MetaRead, C: Clock>(
                 op: Op::SetStatus { object, kind, to },
                 expects,
             };
-            if lower(desk, wish).await?.is_none() {
+            if lower(desk, wish).await? == Lowered::GivenUp {
                 alarms.push(format!("{}: campaign {id} is still on; pause it by hand", climb.id));
             }
         }

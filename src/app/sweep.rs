@@ -11,7 +11,7 @@ use crate::{
         Desk, Result,
         commands::plan_row,
         journal, restored,
-        stand_down::{Lowering, last, lower, switched},
+        stand_down::{Lowered, Lowering, last, lower, switched},
         strangers::{Origin, is_adopted, origin},
         views::plan_of,
     },
@@ -122,7 +122,7 @@ async fn put_away<S: Store, R: MetaRead, C: Clock>(
         op,
         expects,
     };
-    if lower(desk, wish).await?.is_some() {
+    if lower(desk, wish).await? == Lowered::Filed {
         alarms.push(format!(
             "a second {} of one write turned up: {}; it is put away",
             kind.word(),

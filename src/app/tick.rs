@@ -202,7 +202,6 @@ async fn decide_one<S: Store, R: MetaRead, C: Clock>(
         _ => Vec::new(),
     };
     let Some(evidence) = collect::evidence(desk, pass, climb, interference).await? else {
-        done.alarms.push(format!("campaign {} of {} cannot be read", climb.incumbent, climb.line));
         return stand_down::lose(desk, climb, &mut done.alarms).await;
     };
     let filed = decide::decide_and_file(desk, &evidence).await?;

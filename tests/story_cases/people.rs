@@ -1,6 +1,7 @@
 //! What people do in between always wins: edits, refusals, silence, commands, the kill switch.
 
 use rungwise::{
+    app::stand_down,
     domain::{
         CampaignId, Money,
         climb::{Climb, Command, State},
@@ -406,4 +407,49 @@ async fn a_climb_whose_incumbent_somebody_archived_is_stuck_until_an_abort() {
             assert!(told.starts_with("nothing of") && told.contains(incumbent), "{told}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_idle_line_whose_campaign_somebody_archived_is_told_of_by_name() {
+    let mut story = Story::begin(ready_shop(3), "supervised", LIMITS).await;
+    story.pass(true).await;
+    story.answer_all(false).await;
+    story.until(3, 1, |c| c.pending.is_none()).await;
+    let climb = story.open_climb().await;
+    assert!(matches!(climb.state, State::Observing), "{}", story.tale());
+    story.world.edit_as_person(climb.incumbent.as_str(), &[("status", "ARCHIVED")]).unwrap();
+    story.sleep_hours(24);
+    let told = story.pass(true).await.alarms.join("\n");
+    let what = format!("somebody archived or deleted campaign {}", climb.incumbent);
+    assert!(told.contains(&what) && told.contains(climb.line.as_str()), "{told}");
+    assert!(!told.contains("cannot be read"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_stuck_climb_left_on_is_asked_of_a_person_only_when_the_agent_has_given_up() {
+    let mut story = Story::begin(ready_shop(3), "autonomous", LIMITS).await;
+    let (climb, challenger) = built(&mut story).await;
+    story.until(15, 1, |c| c.state.test().is_some()).await;
+    story.world.edit_as_person(climb.incumbent.as_str(), &[("status", "ARCHIVED")]).unwrap();
+    story.sleep_hours(6);
+    story.pass(true).await;
+    story.command(&climb, Command::Abort).await;
+    story.until(3, 1, |c| matches!(c.state, State::Stuck { .. })).await;
+    let by_hand = |alarms: &[String]| alarms.iter().any(|a| a.contains("pause it by hand"));
+    let mut tries = 0_usize;
+    loop {
+        story.world.edit_as_person(challenger.as_str(), &[("status", "ACTIVE")]).unwrap();
+        // Its plan waits for the switch, and is not called given up.
+        story.parts.switch.stop("a person reads what happened").unwrap();
+        let alarms = [story.pass(true).await.alarms, story.pass(true).await.alarms].concat();
+        story.parts.switch.start().unwrap();
+        if by_hand(&alarms) {
+            break;
+        }
+        story.pass(true).await;
+        assert_eq!(status(&story, challenger.as_str()), "PAUSED", "{}", story.tale());
+        story.sleep_hours(24);
+        tries += 1;
+    }
+    assert!((2..=stand_down::MAX_UNDO).contains(&tries), "{tries}: {}", story.tale());
 }
