@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
 use crate::{
     ports::{Method, Request},
     sandbox::{Focus, Meets, fault_kinds},
@@ -106,9 +109,9 @@ fn percent(step: &str, rare: bool) -> u32 {
 /// through all kinds.
 pub fn focus(seed: u64) -> Vec<Focus> {
     let rare = is_about_rare_steps(seed);
-    // Counted apart: what a story is like otherwise follows from its seed, too, so that a kind that came with every so
+    // Drawn apart: what a story is like otherwise follows from its seed, too, so that a kind that came with every so
     // many seeds would meet stories of one sort only.
-    let turn = if rare { seed / 4 } else { seed };
+    let turn = if rare { Pcg64Mcg::seed_from_u64(seed ^ 0x0f0_c05).random() } else { seed };
     let steps = READS.iter().map(|(name, _)| *name).chain(WRITES);
     let mut out = Vec::new();
     for (n, step) in steps.enumerate() {
